@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+// Tests import the compiled packages (dist), so that a test and a daemon load the same files, worker threads included.
+export default defineConfig({
+  test: {
+    include: ['packages/*/test/**/*.test.ts', '.ci/**/*.test.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    maxWorkers: 2,
+  },
+})

@@ -1,0 +1,71 @@
+/** The daemon's own methods: how it is, whom it knows, stop, and what it can be asked. */
+import { type Static, Type } from 'typebox'
+import { Address, Count, closed, Hash, type MethodSpec, Tip } from './schemas.js'
+
+export const NodeStatus = closed({
+  network: Type.String(),
+  genesis: Hash,
+  version: Type.String(),
+  peerId: Type.String(),
+  account: Address,
+  addresses: Type.Array(Type.String()),
+  dataDir: Type.String(),
+  uptimeMs: Count,
+  tip: Tip,
+  syncing: Type.Boolean(),
+  peers: Count,
+  mempool: closed({ transactions: Count, bytes: Count }),
+  mining: closed({
+    mode: Type.Enum(['off', 'always', 'pending']),
+    active: Type.Boolean(),
+    threads: Count,
+    hashRate: Type.Number({ minimum: 0, description: 'hashes in a second' }),
+    address: Address,
+  }),
+  settleDepth: Count,
+})
+export type NodeStatus = Static<typeof NodeStatus>
+
+export const NetPeer = closed({
+  peerId: Type.String(),
+  address: Type.String(),
+  direction: Type.Enum(['inbound', 'outbound']),
+  connectedMs: Type.Integer({ minimum: 0, description: 'for how long it has been connected' }),
+  height: Type.Optional(Count),
+  agent: Type.Optional(Type.String()),
+})
+export type NetPeer = Static<typeof NetPeer>
+
+/** Loose on purpose: the OpenRPC specification defines the rest of it. */
+const OpenRpc = Type.Object({
+  openrpc: Type.String(),
+  info: Type.Object({ title: Type.String(), version: Type.String() }),
+  methods: Type.Array(Type.Object({ name: Type.String() })),
+})
+
+export const nodeMethods = {
+  node_status: {
+    summary: 'How this daemon is.',
+    params: closed({}),
+    result: NodeStatus,
+    errors: ['unavailable'],
+  },
+  net_peers: {
+    summary: 'The peers that this daemon is connected to.',
+    params: closed({}),
+    result: closed({ peers: Type.Array(NetPeer) }),
+    errors: ['unavailable'],
+  },
+  node_stop: {
+    summary: 'Stop this daemon, in good order.',
+    params: closed({}),
+    result: closed({ stopping: Type.Literal(true) }),
+    errors: ['unavailable'],
+  },
+  'rpc.discover': {
+    summary: 'This contract, as an OpenRPC document.',
+    params: closed({}),
+    result: OpenRpc,
+    errors: [],
+  },
+} as const satisfies Record<string, MethodSpec>

@@ -1,0 +1,106 @@
+/** The transaction methods: submit, follow, look up. */
+import { type Static, Type } from 'typebox'
+import {
+  AccessChange,
+  Address,
+  AnswerEncoding,
+  Count,
+  closed,
+  Expect,
+  Hash,
+  HexBytes,
+  keyFields,
+  type MethodSpec,
+  Outcome,
+  Positive,
+  Receipt,
+} from './schemas.js'
+
+const statusFields = {
+  status: Type.Enum(['pending', 'confirmed', 'failed', 'dropped', 'unknown'], {
+    description:
+      'confirmed: in the main chain, and did what it says; failed: in the main chain, changed nothing (outcome); dropped: will never be included (reason)',
+  }),
+  height: Type.Optional(Count),
+  blockHash: Type.Optional(Hash),
+  confirmations: Type.Optional(Count),
+  settled: Type.Optional(Type.Boolean()),
+  outcome: Type.Optional(Outcome),
+  reason: Type.Optional(Type.String()),
+}
+
+/** Where a transaction is in its life. */
+export const TxStatus = closed({ txid: Hash, ...statusFields })
+export type TxStatus = Static<typeof TxStatus>
+
+const expectField = { expect: Type.Optional(Expect) }
+
+/** An operation, as it was signed. */
+export const TxOperation = Type.Union([
+  closed({
+    kind: Type.Literal('put'),
+    ...keyFields,
+    ...expectField,
+    value: Type.Union([Type.String(), Type.Null()], { description: 'null when no longer kept' }),
+    encoding: AnswerEncoding,
+    valueLength: Count,
+    valueDigest: Hash,
+    access: AccessChange,
+  }),
+  closed({ kind: Type.Literal('delete'), ...keyFields, ...expectField }),
+  closed({
+    kind: Type.Literal('access'),
+    ...keyFields,
+    ...expectField,
+    owner: Type.Optional(Address),
+    access: AccessChange,
+  }),
+  closed({ kind: Type.Literal('transfer'), to: Address, amount: Count }),
+  closed({ kind: Type.Literal('assert'), ...keyFields, ...expectField }),
+])
+export type TxOperation = Static<typeof TxOperation>
+
+/** A transaction and where it is in its life. */
+export const TxDetail = closed({
+  txid: Hash,
+  sender: Address,
+  accountNonce: Count,
+  fee: Count,
+  validUntil: Type.Optional(Positive),
+  operations: Type.Array(TxOperation),
+  ...statusFields,
+})
+export type TxDetail = Static<typeof TxDetail>
+
+export const txMethods = {
+  tx_submit: {
+    summary: 'Submit a transaction that was signed elsewhere.',
+    params: closed({ transaction: HexBytes }),
+    result: Receipt,
+    errors: ['refused', 'busy', 'unavailable'],
+  },
+  tx_status: {
+    summary: 'Where a transaction is in its life.',
+    help: 'A transaction that this daemon never heard of has the status `unknown`; that is no error.',
+    params: closed({ txid: Hash }),
+    result: TxStatus,
+    errors: ['unavailable'],
+  },
+  tx_wait: {
+    summary: 'Wait until a transaction has its confirmations, or never can have.',
+    help: 'Look at `status`: a transaction that failed or was dropped is an answer, not an error.',
+    params: closed({
+      txid: Hash,
+      confirmations: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: '1 when left out' })),
+      timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400_000 })),
+    }),
+    result: TxStatus,
+    errors: ['not-found', 'timed-out', 'busy', 'unavailable'],
+  },
+  tx_get: {
+    summary: 'A transaction with its operations.',
+    params: closed({ txid: Hash }),
+    result: TxDetail,
+    errors: ['not-found', 'unavailable'],
+  },
+} as const satisfies Record<string, MethodSpec>

@@ -1,0 +1,58 @@
+/** The OpenRPC 1.3 document: the contract in the form that other people's tools read. Made from the table, never by hand. */
+import { CONTRACT, METHOD_NAMES, type MethodName, type Result } from './contract.js'
+import type { MethodSpec } from './contract/schemas.js'
+import { RPC_ERRORS } from './rpcErrors.js'
+
+/** What `rpc.discover` answers. `version` is the daemon's. */
+export function openRpcDocument(version: string): Result<'rpc.discover'> {
+  return {
+    openrpc: '1.3.2',
+    info: {
+      title: 'kvchain',
+      version,
+      description:
+        'JSON-RPC 2.0, one message on a line, over a Unix socket. Parameters go by name. Numbers are whole and exact; hashes are lower-case hex; accounts are bech32m addresses.',
+      license: { name: 'MIT' },
+    },
+    methods: METHOD_NAMES.map(describeMethod),
+  } satisfies OpenRpcDocument
+}
+
+interface OpenRpcDocument {
+  openrpc: string
+  info: { title: string; version: string; description: string; license: { name: string } }
+  methods: OpenRpcMethod[]
+}
+
+interface OpenRpcMethod {
+  name: string
+  summary: string
+  description?: string
+  paramStructure: 'by-name'
+  params: { name: string; required: boolean; schema: object; description?: string }[]
+  result: { name: string; schema: object }
+  errors: { code: number; message: string; data: { name: string } }[]
+}
+
+function describeMethod(name: MethodName): OpenRpcMethod {
+  const spec: MethodSpec = CONTRACT[name]
+  const required = new Set(spec.params.required)
+  return {
+    name,
+    summary: spec.summary,
+    ...(spec.help === undefined ? {} : { description: spec.help }),
+    paramStructure: 'by-name',
+    params: Object.entries(spec.params.properties).map(([param, schema]) => ({
+      name: param,
+      required: required.has(param),
+      schema,
+      ...('description' in schema && typeof schema.description === 'string' ? { description: schema.description } : {}),
+    })),
+    result: { name: `${name}_result`, schema: spec.result },
+    errors: spec.errors.map((error) => ({
+      code: RPC_ERRORS[error].code,
+      message: RPC_ERRORS[error].summary,
+      data: { name: error },
+    })),
+  }
+}
