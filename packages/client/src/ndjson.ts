@@ -51,7 +51,9 @@ export class LineSplitter {
   private hold(part: Uint8Array): void {
     const size = this.held + part.length
     if (size > this.maxBytes) {
-      throw new ClientError('line-too-long', `a line is longer than ${this.maxBytes} bytes`, { maxBytes: this.maxBytes })
+      throw new ClientError('line-too-long', `a line is longer than ${this.maxBytes} bytes`, {
+        maxBytes: this.maxBytes,
+      })
     }
     if (size > this.buffer.length) {
       const grown = new Uint8Array(Math.min(this.maxBytes, Math.max(size, this.buffer.length * 2, 1024)))

@@ -1,11 +1,12 @@
 /** The OpenRPC 1.3 document: the contract in the form that other people's tools read. Made from the table, never by hand. */
-import { CONTRACT, METHOD_NAMES, type MethodName, type Result } from './contract.js'
+
 import type { MethodSpec } from './contract/schemas.js'
+import { CONTRACT, METHOD_NAMES, type MethodName, type Result } from './contract.js'
 import { RPC_ERRORS } from './rpcErrors.js'
 
 /** What `rpc.discover` answers. `version` is the daemon's. */
 export function openRpcDocument(version: string): Result<'rpc.discover'> {
-  return {
+  const document: OpenRpcDocument = {
     openrpc: '1.3.2',
     info: {
       title: 'kvchain',
@@ -15,7 +16,8 @@ export function openRpcDocument(version: string): Result<'rpc.discover'> {
       license: { name: 'MIT' },
     },
     methods: METHOD_NAMES.map(describeMethod),
-  } satisfies OpenRpcDocument
+  }
+  return document
 }
 
 interface OpenRpcDocument {

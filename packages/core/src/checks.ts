@@ -153,8 +153,14 @@ export function checkHeader(params: Params, sha256: Sha256, header: Header): Uin
   return hash
 }
 
-/** Rules 5.7 to 5.10: the body against its header and the limits. Signatures apart. Throws BlockError, TxError as its cause. */
+/**
+ * Rules 5.7 to 5.10: the body against its header and the limits. Signatures apart. The root comes first: once it fits, whatever else is
+ * wrong is the header's own fault. Throws BlockError, a TxError as its cause.
+ */
 export function checkBody(params: Params, sha256: Sha256, block: Block): void {
+  if (!equalBytes(transactionRoot(sha256, block.transactions), block.header.txRoot)) {
+    throw new BlockError('block-mutated', 'the transactions are not those of the header')
+  }
   const count = block.transactions.length
   if (count > params.maxTransactions) {
     throw new BlockError('block-count', `${count} transactions; at most ${params.maxTransactions}`, { count })
@@ -162,9 +168,6 @@ export function checkBody(params: Params, sha256: Sha256, block: Block): void {
   const size = blockSize(block)
   if (size > params.maxBlockBytes) {
     throw new BlockError('block-size', `${size} bytes; at most ${params.maxBlockBytes}`, { size })
-  }
-  if (!equalBytes(transactionRoot(sha256, block.transactions), block.header.txRoot)) {
-    throw new BlockError('block-mutated', 'the transactions are not those of the header')
   }
   for (const [index, { transaction }] of block.transactions.entries()) {
     try {

@@ -35,7 +35,7 @@ export interface PowWork {
 export interface PowSearcher {
   /**
    * A valid nonce of the range (not always the lowest), or undefined when the range has none. Rejects with AbortError as soon as
-   * the signal aborts.
+   * the signal aborts, a newer search begins or the searcher stops.
    */
   search(work: PowWork, signal: AbortSignal): Promise<number | undefined>
 }
@@ -98,8 +98,8 @@ export class PowPool extends BaseService implements PowSearcher {
   search(work: PowWork, signal: AbortSignal): Promise<number | undefined> {
     if (this.state !== 'running') return Promise.reject(new WorkerError('worker-stopped', 'powPool is not running'))
     checkPowRange(work.commitment, work.target, work.start, work.count)
-    this.callOff()
     if (signal.aborted) return Promise.reject(new AbortError('a search'))
+    this.callOff()
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         if (this.job === job) this.callOff()
@@ -256,7 +256,7 @@ function findFault(job: Job, chunk: Chunk, reply: PowReply): string | undefined 
 
 /** A moving average. A reply too short for the clock says nothing. */
 function nextRate(rate: number | undefined, reply: PowReply): number | undefined {
-  if (reply.elapsedMs < 1) return rate
+  if (!(reply.elapsedMs >= 1)) return rate
   const measured = reply.tried / reply.elapsedMs
   return rate === undefined ? measured : (3 * rate + measured) / 4
 }

@@ -166,6 +166,7 @@ const op = {
   /** One 32-bit word at a constant address, in all lanes. */
   loadSplat: (address: number) => [0x41, 0x00, 0xfd, 0x09, 0x02, ...unsigned(address)],
   splat: [0xfd, 0x11],
+  /** Four words below 256, one to a lane. */
   laneConst: (...words: number[]) => [0xfd, 0x0c, ...words.flatMap((word) => [word, 0, 0, 0])],
   leU: [0xfd, 0x3e],
   and: [0xfd, 0x4e],
@@ -272,13 +273,14 @@ class ScanCompiler {
 
 /** FIPS 180-4: the first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 const roundConstants = [
-  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01,
-  0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc,
-  0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
-  0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-  0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08,
-  0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
-  0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
+  0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+  0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8,
+  0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+  0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819,
+  0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+  0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+  0xc67178f2,
 ]
 
 /** FIPS 180-4: the state before the first block. */
@@ -333,18 +335,19 @@ function generateScan(): { bytes: Uint8Array; formulas: readonly Formula[] } {
   const digest = firstDigestWord(compiler, block)
 
   const body = [
-    ...[...op.localGet(localLow), ...op.splat, ...op.laneConst(0, 1, 2, 3), ...op.add, ...op.localSet(localNonces)],
-    ...[...op.block, ...op.loop],
-    ...compiler.code,
-    ...[...compiler.push(digest), ...compiler.push(at(given, inputTarget)), ...op.leU, ...op.anyTrue, ...op.brIf(1)],
-    ...[...op.localGet(localNonces), ...op.laneConst(lanes, lanes, lanes, lanes), ...op.add, ...op.localSet(localNonces)],
-    ...[...op.localGet(localDone), ...op.i32Const(1), ...op.i32Add, ...op.localTee(localDone)],
-    ...[...op.localGet(localBatches), ...op.i32LtU, ...op.brIf(0)],
-    ...[...op.end, ...op.end],
-    ...op.localGet(localDone),
+    ...[op.localGet(localLow), op.splat, op.laneConst(0, 1, 2, 3), op.add, op.localSet(localNonces)],
+    ...[op.block, op.loop, compiler.code],
+    ...[compiler.push(digest), compiler.push(at(given, inputTarget)), op.leU, op.anyTrue, op.brIf(1)],
+    ...[op.localGet(localNonces), op.laneConst(4, 4, 4, 4), op.add, op.localSet(localNonces)],
+    ...[op.localGet(localDone), op.i32Const(1), op.i32Add, op.localTee(localDone)],
+    ...[op.localGet(localBatches), op.i32LtU, op.brIf(0), op.end, op.end],
+    ...[op.localGet(localDone), op.end],
+  ].flat()
+  const locals = [
+    [...unsigned(1), typeI32],
+    [...unsigned(compiler.vectorLocals), typeV128],
   ]
-  const locals = [[...unsigned(1), typeI32], [...unsigned(compiler.vectorLocals), typeV128]]
-  const func = [...list(locals), ...body, ...op.end]
+  const func = [...list(locals), ...body]
   const name = (text: string) => list([...Buffer.from(text)].map((byte) => [byte]))
   const bytes = [
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],

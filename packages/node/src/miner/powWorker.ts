@@ -27,19 +27,21 @@ function runChunk(request: PowRequest): PowReply {
   const startedMs = clock.monotonicMs()
   let nowMs = startedMs
   let tried = 0
+  const tally = () => ({ chunkId, tried, elapsedMs: nowMs - startedMs })
   while (tried < count) {
-    if (Atomics.load(currentJob, 0) !== jobId) return { kind: 'cancelled', chunkId, tried, elapsedMs: nowMs - startedMs }
+    if (Atomics.load(currentJob, 0) !== jobId) return { kind: 'cancelled', ...tally() }
     const size = Math.min(step, count - tried)
     const nonce = search.search(commitment, target, start + tried, size)
     const tookMs = clock.monotonicMs() - nowMs
     nowMs += tookMs
     if (nonce !== undefined) {
-      return { kind: 'found', chunkId, nonce, tried: nonce - start + 1, elapsedMs: nowMs - startedMs }
+      tried = nonce - start + 1
+      return { kind: 'found', nonce, ...tally() }
     }
     tried += size
     if (size === step) step = nextStep(tookMs)
   }
-  return { kind: 'exhausted', chunkId, tried, elapsedMs: nowMs - startedMs }
+  return { kind: 'exhausted', ...tally() }
 }
 
 /** At most doubles, since the first steps run code that is not optimised yet and a clock may stand still for a short one. */

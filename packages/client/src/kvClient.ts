@@ -1,0 +1,249 @@
+/**
+ * The client of a kvchain daemon: every method of the contract, typed, and friendly names for the common ones. Owns the checks at
+ * this end: parameters before they are sent, answers before they are believed. Not the transport.
+ *
+ * @example
+ * const client = new KvClient(new UnixTransport({ path: defaultSocketPath('/home/me/.kvchain/dev') }))
+ * const { txid } = await client.put('greeting', 'hello world')
+ * await client.waitFor(txid)
+ * console.log((await client.get('greeting'))?.value) // hello world
+ * await client.close()
+ */
+
+import type { ChainBlock } from './contract/chain.js'
+import type { CoinBalance } from './contract/coin.js'
+import type { KvEntry, KvHistory } from './contract/kv.js'
+import type { NetPeer, NodeStatus } from './contract/node.js'
+import type { AccessChange, Expect, KeyEncoding, Receipt, ValueEncoding } from './contract/schemas.js'
+import type { TxDetail, TxStatus } from './contract/tx.js'
+import { checkParams, checkResult, type MethodName, type Params, type Result } from './contract.js'
+import { ClientError, RpcError } from './errors.js'
+import { encodeText, isWellFormed, toAnswerText } from './text.js'
+import type { CallOptions, Transport, TransportAnswer } from './transport.js'
+
+/** A text stands for its UTF-8 bytes. */
+export type KeyLike = string | Uint8Array
+
+export interface WriteOptions extends CallOptions {
+  readonly fee?: number
+  /** The write happens only if this holds when its turn comes; else it fails, and says so. */
+  readonly expect?: Expect
+}
+
+export interface PutOptions extends WriteOptions {
+  /** Who may write the key from now on. */
+  readonly access?: AccessChange
+}
+
+export interface WaitOptions extends CallOptions {
+  /** Default 1. */
+  readonly confirmations?: number
+}
+
+/** One call of a batch. */
+export type BatchCall = { [M in MethodName]: { readonly method: M; readonly params: Params<M> } }[MethodName]
+/** The answer to one call of a batch. */
+export type BatchAnswer =
+  | { readonly ok: true; readonly result: Result<MethodName> }
+  | { readonly ok: false; readonly error: unknown }
+
+/** A wait without end asks again this often. */
+const WAIT_TURN_MS = 60_000
+/** How much longer than the daemon the client waits for the daemon's own `timed-out`. */
+const WAIT_MARGIN_MS = 5_000
+
+export class KvClient {
+  constructor(private readonly transport: Transport) {}
+
+  /**
+   * Calls any method of the contract. Throws RpcError when the daemon answers with an error, ClientError when it does not answer.
+   *
+   * @example
+   * const tip = await client.call('chain_tip', {})
+   */
+  async call<M extends MethodName>(method: M, params: Params<M>, options: CallOptions = {}): Promise<Result<M>> {
+    requireParams(method, params)
+    return requireResult(method, await this.transport.request({ method, params }, options))
+  }
+
+  /**
+   * Sends several calls as one message; each gets its own answer, in the order of the calls.
+   *
+   * @example
+   * await client.batch([{ method: 'kv_get', params: { key: 'a' } }, { method: 'chain_tip', params: {} }])
+   */
+  async batch(calls: readonly BatchCall[], options: CallOptions = {}): Promise<BatchAnswer[]> {
+    for (const call of calls) requireParams(call.method, call.params)
+    const answers = await this.transport.batch(calls, options)
+    return calls.map((call, index) => toBatchAnswer(call.method, answers[index]))
+  }
+
+  /**
+   * Writes a value. The receipt says that the daemon has it for good; `waitFor` says when it is confirmed.
+   *
+   * @example
+   * await client.put('config', '{}', { expect: { absent: true } }) // only if there is none
+   * await client.put(new Uint8Array([1, 2]), new Uint8Array([255])) // any bytes
+   */
+  put(key: KeyLike, value: string | Uint8Array, options: PutOptions = {}): Promise<Receipt> {
+    const { access, ...write } = options
+    return this.call(
+      'kv_put',
+      { ...keyParams(key), ...valueParams(value), ...writeParams(write), ...(access === undefined ? {} : { access }) },
+      options,
+    )
+  }
+
+  /** Reads a key as of the tip; undefined when it is absent or deleted. */
+  async get(key: KeyLike, options: CallOptions = {}): Promise<KvEntry | undefined> {
+    try {
+      return await this.call('kv_get', keyParams(key), options)
+    } catch (error) {
+      if (error instanceof RpcError && error.code === 'not-found') return undefined
+      throw error
+    }
+  }
+
+  /**
+   * A page of a key's versions, newest first.
+   *
+   * @example
+   * const page = await client.history('config', { limit: 10 })
+   * const next = await client.history('config', { limit: 10, before: page.versions.at(-1)?.version ?? 1 })
+   */
+  history(
+    key: KeyLike,
+    options: CallOptions & { readonly limit?: number; readonly before?: number } = {},
+  ): Promise<KvHistory> {
+    const { limit, before } = options
+    const page = { ...(limit === undefined ? {} : { limit }), ...(before === undefined ? {} : { before }) }
+    return this.call('kv_history', { ...keyParams(key), ...page }, options)
+  }
+
+  /** Deletes a key; its history stays. */
+  delete(key: KeyLike, options: WriteOptions = {}): Promise<Receipt> {
+    return this.call('kv_delete', { ...keyParams(key), ...writeParams(options) }, options)
+  }
+
+  /** Sends coins from the daemon's account. */
+  send(to: string, amount: number, options: CallOptions & { readonly fee?: number } = {}): Promise<Receipt> {
+    return this.call('coin_send', { to, amount, ...writeParams(options) }, options)
+  }
+
+  /** The coins of an account, by default the daemon's. */
+  balance(address?: string, options: CallOptions = {}): Promise<CoinBalance> {
+    return this.call('coin_balance', address === undefined ? {} : { address }, options)
+  }
+
+  status(options: CallOptions = {}): Promise<NodeStatus> {
+    return this.call('node_status', {}, options)
+  }
+
+  async peers(options: CallOptions = {}): Promise<NetPeer[]> {
+    return (await this.call('net_peers', {}, options)).peers
+  }
+
+  /**
+   * A block by height or hash; the tip when neither is given.
+   *
+   * @example
+   * await client.block(0) // genesis
+   */
+  block(which?: number | string, options: CallOptions = {}): Promise<ChainBlock> {
+    const params = which === undefined ? {} : typeof which === 'number' ? { height: which } : { hash: which }
+    return this.call('chain_block', params, options)
+  }
+
+  /** A transaction with its operations and where it is in its life. */
+  tx(txid: string, options: CallOptions = {}): Promise<TxDetail> {
+    return this.call('tx_get', { txid }, options)
+  }
+
+  /**
+   * Resolves once a transaction did what it says and has its confirmations. Throws RpcError `failed` when that can never be, with
+   * data.status, and data.rule when a rule forbade it; `timed-out` when options.timeoutMs passes first.
+   */
+  async waitFor(txid: string, options: WaitOptions = {}): Promise<TxStatus> {
+    const { confirmations = 1, timeoutMs = WAIT_TURN_MS, signal } = options
+    const call = { timeoutMs: timeoutMs + WAIT_MARGIN_MS, ...(signal === undefined ? {} : { signal }) }
+    for (;;) {
+      try {
+        return requireConfirmed(await this.call('tx_wait', { txid, confirmations, timeoutMs }, call))
+      } catch (error) {
+        const again = error instanceof RpcError && error.code === 'timed-out' && options.timeoutMs === undefined
+        if (!again) throw error
+      }
+    }
+  }
+
+  /** Asks the daemon to stop. It has begun to when this resolves. */
+  async stop(options: CallOptions = {}): Promise<void> {
+    await this.call('node_stop', {}, options)
+  }
+
+  /** Ends the connection. */
+  close(): Promise<void> {
+    return this.transport.close()
+  }
+}
+
+/** Returns the status of a transaction that did what it says; throws RpcError `failed` for one that never will. */
+export function requireConfirmed(status: TxStatus): TxStatus {
+  if (status.status === 'confirmed' || status.status === 'pending') return status
+  const { txid, outcome, reason } = status
+  const why = outcome === undefined ? (reason ?? status.status) : outcome.code
+  throw new RpcError('failed', `the transaction ${status.status === 'failed' ? 'failed' : 'is lost'}: ${why}`, {
+    name: 'failed',
+    txid,
+    status: status.status,
+    ...(outcome === undefined ? {} : { rule: outcome.code }),
+    ...(outcome?.operation === undefined ? {} : { operation: outcome.operation }),
+    ...(reason === undefined ? {} : { reason }),
+  })
+}
+
+/** The fields that name a key in a request. */
+export function keyParams(key: KeyLike): { key: string; keyEncoding: KeyEncoding } {
+  if (typeof key === 'string') return { key, keyEncoding: 'utf8' }
+  const { text, encoding } = toAnswerText(key)
+  return { key: text, keyEncoding: encoding }
+}
+
+function valueParams(value: string | Uint8Array): { value: string; encoding: ValueEncoding } {
+  if (typeof value === 'string') return { value, encoding: 'utf8' }
+  return { value: encodeText(value, 'base64') ?? '', encoding: 'base64' }
+}
+
+function writeParams(options: WriteOptions): { fee?: number; expect?: Expect } {
+  const { fee, expect } = options
+  return { ...(fee === undefined ? {} : { fee }), ...(expect === undefined ? {} : { expect }) }
+}
+
+function requireParams(method: MethodName, params: object): void {
+  const checked = checkParams(method, params)
+  if (!checked.ok)
+    throw new ClientError('bad-params', checked.problem.message, { method, field: checked.problem.field })
+  for (const [field, text] of Object.entries(params)) {
+    if (typeof text !== 'string' || isWellFormed(text)) continue
+    throw new ClientError('bad-params', `${field} is no well-formed Unicode`, { method, field })
+  }
+}
+
+function requireResult<M extends MethodName>(method: M, result: unknown): Result<M> {
+  const checked = checkResult(method, result)
+  if (checked.ok) return checked.value
+  throw new ClientError('bad-answer', `the daemon's answer to ${method} does not fit: ${checked.problem.message}`, {
+    method,
+    field: checked.problem.field,
+  })
+}
+
+function toBatchAnswer(method: MethodName, answer: TransportAnswer | undefined): BatchAnswer {
+  if (answer === undefined) return { ok: false, error: new ClientError('bad-answer', 'a batch has too few answers') }
+  if (!answer.ok) return answer
+  try {
+    return { ok: true, result: requireResult(method, answer.result) }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}

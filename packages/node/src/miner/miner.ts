@@ -1,0 +1,188 @@
+/**
+ * The miner: decides when to work, on what, and hands solved blocks to the chain. The search itself runs in worker threads
+ * (powPool.ts); a new tip calls it off at once.
+ */
+
+import { transactionRoot } from '@kvchain/core/block'
+import { equalBytes } from '@kvchain/core/bytes'
+import { BlockError } from '@kvchain/core/checks'
+import { headerHash } from '@kvchain/core/header'
+import type { Chain } from '../chain/chain.js'
+import type { ChainNode } from '../chain/headerTree.js'
+import { sha256 } from '../crypto/sodium.js'
+import type { Mempool } from '../mempool/mempool.js'
+import { AbortError } from '../runtime/errors.js'
+import { hex } from '../runtime/hex.js'
+import { Observers } from '../runtime/observers.js'
+import type { Runtime } from '../runtime/runtime.js'
+import { BaseService } from '../runtime/service.js'
+import type { PowSearcher } from './powPool.js'
+import { type Template, TemplateBuilder } from './template.js'
+
+/** off: never. always: whatever is there. pending: only while something is unconfirmed or unsettled. */
+export type MiningMode = 'off' | 'always' | 'pending'
+
+export interface MinerOptions {
+  readonly mode: MiningMode
+  /** Who is paid. */
+  readonly account: Uint8Array
+  readonly settleDepth: number
+}
+
+export interface MinerDeps {
+  readonly runtime: Runtime
+  readonly chain: Chain
+  readonly mempool: Mempool
+  readonly searcher: PowSearcher
+  /** Nothing is mined while better blocks are being fetched. */
+  readonly isSyncing: () => boolean
+}
+
+/** The whole nonce space: never exhausted in practice, still handled. */
+const NONCES = Number.MAX_SAFE_INTEGER
+/** A template is replaced this long after new transactions came: often enough to be fresh, seldom enough to cost little. */
+const MAX_REFRESH_MS = 250
+/** An empty block is no use to whoever just wrote. */
+const EMPTY_REFRESH_MS = 10
+/** How often conditions that nobody announces (syncing, clock) are looked at again. */
+const IDLE_CHECK_MS = 500
+
+export class Miner extends BaseService {
+  /** Blocks that this node solved, once they are connected. */
+  readonly solved: Observers<ChainNode>
+  private readonly builder: TemplateBuilder
+  private readonly emptyRoot = transactionRoot(sha256, [])
+  /** Calls off the search under way, or ends the wait. */
+  private interrupt = new AbortController()
+  private active_ = false
+  private idle_ = false
+
+  constructor(
+    private readonly options: MinerOptions,
+    private readonly deps: MinerDeps,
+  ) {
+    super('miner', deps.runtime.log.child({ module: 'miner' }))
+    this.solved = new Observers(this.log)
+    this.builder = new TemplateBuilder(deps.chain, deps.mempool, options.account, deps.runtime)
+  }
+
+  /** Whether a search is under way. */
+  get active(): boolean {
+    return this.active_
+  }
+
+  get mode(): MiningMode {
+    return this.options.mode
+  }
+
+  private async run(): Promise<void> {
+    while (!this.signal.aborted) {
+      this.interrupt = new AbortController()
+      try {
+        if (this.isWanted()) await this.mineOne()
+        else await this.idle()
+      } catch (error) {
+        if (error instanceof AbortError) continue
+        this.log.error({ err: error }, 'mining failed, trying again')
+        await this.idle().catch(() => {})
+      }
+    }
+  }
+
+  private async idle(): Promise<void> {
+    this.idle_ = true
+    try {
+      await this.deps.runtime.timers.sleep(IDLE_CHECK_MS, this.interrupt.signal)
+    } finally {
+      this.idle_ = false
+    }
+  }
+
+  private isWanted(): boolean {
+    if (this.deps.isSyncing()) return false
+    return this.options.mode === 'always' || this.deps.mempool.size > 0 || this.hasUnsettledWrite()
+  }
+
+  /** Whether one of the newest blocks, too young to be settled, holds transactions. */
+  private hasUnsettledWrite(): boolean {
+    let node: ChainNode | undefined = this.deps.chain.tip
+    for (let depth = 1; node?.parent !== undefined && depth < this.options.settleDepth; depth++) {
+      if (!equalBytes(node.header.txRoot, this.emptyRoot)) return true
+      node = node.parent
+    }
+    return false
+  }
+
+  private async mineOne(): Promise<void> {
+    const seen = this.deps.mempool.arrivalCount
+    const template = await this.builder.build()
+    if (template === undefined) return
+    const cancelRefresh = this.refreshOnArrival(template, seen)
+    this.active_ = true
+    try {
+      const nonce = await this.deps.searcher.search(
+        { commitment: template.commitment, target: template.header.target, start: 0, count: NONCES },
+        this.interrupt.signal,
+      )
+      if (nonce !== undefined) await this.hand(template, nonce)
+    } finally {
+      this.active_ = false
+      cancelRefresh()
+    }
+  }
+
+  /** Calls the search off some time after the first arrival that the template lacks. Returns the function that takes this back. */
+  private refreshOnArrival(template: Template, seen: number): () => void {
+    const { runtime, chain, mempool } = this.deps
+    const interrupt = this.interrupt
+    const isEmpty = template.transactions.length === 0
+    const delayMs = isEmpty ? EMPTY_REFRESH_MS : Math.min(MAX_REFRESH_MS, chain.params.blockIntervalMs / 4)
+    let cancelTimer = () => {}
+    let waiting = false
+    const refresh = () => {
+      if (waiting) return
+      waiting = true
+      cancelTimer = runtime.timers.after(delayMs, () => interrupt.abort())
+    }
+    const removeObserver = mempool.added.add(refresh)
+    if (mempool.arrivalCount !== seen) refresh()
+    return () => {
+      removeObserver()
+      cancelTimer()
+    }
+  }
+
+  private async hand(template: Template, nonce: number): Promise<void> {
+    const { chain } = this.deps
+    const block = { header: { ...template.header, nonce }, transactions: template.transactions }
+    try {
+      const result = await chain.addBlock(block, 'miner')
+      const node = chain.tree.get(headerHash(sha256, block.header))
+      this.log.debug({ height: block.header.height, transactions: block.transactions.length, result }, 'block solved')
+      if (node !== undefined) this.solved.notify(node)
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error
+      this.log.warn(
+        { code: error.code, height: block.header.height, parent: hex(template.parent.hash) },
+        'own block refused',
+      )
+    }
+  }
+
+  protected async onStart(): Promise<void> {
+    if (this.options.mode === 'off') return
+    const wake = () => this.interrupt.abort()
+    const removeTip = this.deps.chain.tips.add(wake)
+    const removeArrival = this.deps.mempool.added.add(() => {
+      if (this.idle_) wake()
+    })
+    this.signal.addEventListener('abort', () => {
+      removeTip()
+      removeArrival()
+      wake()
+    })
+    this.track('mining', () => this.run())
+  }
+
+  protected async onStop(): Promise<void> {}
+}

@@ -1,0 +1,292 @@
+/**
+ * The composition root: makes the parts, hands each what it needs, starts them in order and stops them in reverse. Owns no behaviour of
+ * its own. Nothing in this package imports it.
+ */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { toAddress } from '@kvchain/core/address'
+import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
+import type { Network } from '@kvchain/core/params'
+import { Chain } from './chain/chain.js'
+import { sha256 } from './crypto/sodium.js'
+import { VerifyPool } from './crypto/verifyPool.js'
+import { type Identity, loadIdentity } from './identity.js'
+import { Mempool } from './mempool/mempool.js'
+import { OwnTransactions } from './mempool/ownTransactions.js'
+import { Miner, type MiningMode } from './miner/miner.js'
+import { PowPool } from './miner/powPool.js'
+import { Gossip } from './net/gossip.js'
+import { Host } from './net/host.js'
+import { PeerManager } from './net/peerManager.js'
+import { Relay } from './net/relay.js'
+import { Streams } from './net/streams.js'
+import { toRpcError } from './rpc/answers.js'
+import { chainHandlers } from './rpc/chainHandlers.js'
+import { kvHandlers } from './rpc/kvHandlers.js'
+import { nodeHandlers } from './rpc/nodeHandlers.js'
+import { RpcServer } from './rpc/socketServer.js'
+import { Writer } from './rpc/writer.js'
+import { hex } from './runtime/hex.js'
+import type { Runtime } from './runtime/runtime.js'
+import { BaseService, type Service } from './runtime/service.js'
+import { ChainStore } from './store/chainStore.js'
+import { Database } from './store/database.js'
+import { Journal } from './store/journal.js'
+import { peerBook } from './store/peerBook.js'
+import { Fetcher } from './sync/fetcher.js'
+import { serveSync } from './sync/server.js'
+import { Sync } from './sync/sync.js'
+
+export interface NodeOptions {
+  readonly network: Network
+  readonly dataDir: string
+  /** Multiaddrs. */
+  readonly listen: readonly string[]
+  readonly bootstrap: readonly string[]
+  readonly mdns: boolean
+  readonly mine: MiningMode
+  readonly minerThreads: number
+  readonly rpcSocket: string
+}
+
+export interface NodeDeps {
+  readonly runtime: Runtime
+  /** The node cannot go on; whoever runs it should stop it and end the process. */
+  readonly onFatal: (error: unknown) => void
+}
+
+/** What a person wants to know of a node that has started. */
+export interface NodeSummary {
+  readonly peerId: string
+  readonly account: string
+  readonly addresses: readonly string[]
+  readonly network: string
+  readonly genesis: string
+  readonly tip: { readonly height: number; readonly hash: string }
+}
+
+/** Connections at most; far more than the eight that a node looks for. */
+const MAX_CONNECTIONS = 64
+const VERIFY_THREADS = 1
+
+/** The parts of a running node. */
+interface Parts {
+  readonly identity: Identity
+  readonly genesis: Genesis
+  readonly chain: Chain
+  readonly host: Host
+}
+
+export class KvNode extends BaseService {
+  private readonly started: Service[] = []
+  private readonly startedAtMs: number
+  private stopRequest: () => void = () => {}
+  private parts: Parts | undefined
+
+  constructor(
+    private readonly options: NodeOptions,
+    private readonly deps: NodeDeps,
+  ) {
+    super('node', deps.runtime.log.child({ module: 'node' }))
+    this.startedAtMs = deps.runtime.clock.monotonicMs()
+  }
+
+  /** Called when a client asks the node to stop. */
+  onStopRequest(callback: () => void): void {
+    this.stopRequest = callback
+  }
+
+  /** Undefined until the node has started. */
+  get summary(): NodeSummary | undefined {
+    if (this.parts === undefined) return undefined
+    const { identity, genesis, chain, host } = this.parts
+    const { name, params } = this.options.network
+    return {
+      peerId: host.peerId,
+      account: toAddress(identity.account.publicKey, params.addressPrefix),
+      addresses: host.addresses(),
+      network: name,
+      genesis: hex(genesis.hash),
+      tip: { height: chain.tip.header.height, hash: hex(chain.tip.hash) },
+    }
+  }
+
+  protected async onStart(): Promise<void> {
+    const { options, deps } = this
+    const { runtime } = deps
+    const { network, dataDir } = options
+    const { settleDepth } = network.policy
+    const genesis = makeGenesis(sha256, network)
+    const identity = await loadIdentity(dataDir, runtime.random)
+
+    const database = await this.begin(new Database(join(dataDir, 'db'), runtime.log.child({ module: 'store' })))
+    const store = new ChainStore(database, genesis)
+    const verifier = await this.begin(new VerifyPool({ threads: VERIFY_THREADS }, { runtime }))
+
+    // The mempool reads the chain and follows it; the chain knows neither it nor the client's transactions.
+    const chain: Chain = new Chain(network, genesis, {
+      runtime,
+      store,
+      verifier,
+      isVerified: (transaction) => mempool.isVerified(transaction),
+      afterCommit: async (step) => {
+        mempool.onStep(step)
+        own.onStep(step)
+      },
+      onFatal: deps.onFatal,
+    })
+    const mempool: Mempool = new Mempool({
+      runtime,
+      params: network.params,
+      verifier,
+      state: {
+        get height() {
+          return chain.tip.header.height
+        },
+        account: (publicKey) => store.account(publicKey),
+        isConfirmed: (txid) => store.location(txid) !== undefined,
+      },
+    })
+    const own = new OwnTransactions({
+      runtime,
+      mempool,
+      journal: new Journal(database, genesis.hash),
+      settleDepth,
+      tipHeight: () => chain.tip.header.height,
+      location: (txid) => store.location(txid),
+    })
+    await this.begin(chain)
+    await this.begin(own)
+    chain.tips.add(({ header }) => this.track('own transactions', () => own.onTip(header.height)))
+
+    const powPool = await this.begin(new PowPool({ threads: options.minerThreads }, { runtime }))
+    const host = new Host(
+      {
+        networkId: hex(genesis.hash).slice(0, 16),
+        identity: identity.peerSeed,
+        listen: [...options.listen],
+        mdns: options.mdns,
+        maxConnections: MAX_CONNECTIONS,
+      },
+      { runtime },
+    )
+    const streams = new Streams({}, { runtime, host })
+    const gossip = new Gossip({}, { runtime, host })
+    const peers = new PeerManager(
+      { bootstrap: [...options.bootstrap, ...network.policy.bootstrap], maxPeers: MAX_CONNECTIONS / 2 },
+      { runtime, host, streams, book: peerBook(database) },
+    )
+    const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
+    const fetcher = new Fetcher(streams, genesis.hash, network.params.maxBlockBytes)
+    const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => host.peerIds(), penalize })
+    const relay = new Relay({
+      runtime,
+      chain,
+      mempool,
+      own,
+      gossip,
+      fetcher,
+      penalize,
+      onBehind: (peerId) => sync.onBehind(peerId),
+    })
+    await serveSync({ chain, mempool, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
+    host.onPeer({
+      connected: (peerId) => sync.onConnected(peerId),
+      disconnected: (peerId) => sync.onDisconnected(peerId),
+    })
+    await this.begin(host)
+    await this.begin(streams)
+    await this.begin(gossip)
+    await this.begin(sync)
+    await this.begin(relay)
+    await this.begin(peers)
+
+    const miner = new Miner(
+      { mode: options.mine, account: identity.account.publicKey, settleDepth },
+      { runtime, chain, mempool, searcher: powPool, isSyncing: () => sync.isSyncing },
+    )
+    miner.solved.add((node) => relay.announce(node))
+
+    const context = { chain, mempool, runtime, prefix: network.params.addressPrefix, settleDepth }
+    const writer = new Writer({ chain, mempool, own, account: identity.account })
+    const account = toAddress(identity.account.publicKey, network.params.addressPrefix)
+    const handlers = {
+      ...kvHandlers(context, writer),
+      ...chainHandlers(context, writer),
+      ...nodeHandlers(context, {
+        version: await readVersion(),
+        status: () => ({
+          network: network.name,
+          genesis: hex(genesis.hash),
+          peerId: host.peerId,
+          account,
+          addresses: host.addresses(),
+          dataDir,
+          uptimeMs: Math.round(runtime.clock.monotonicMs() - this.startedAtMs),
+          syncing: sync.isSyncing,
+          peers: host.peerIds().length,
+          mining: {
+            mode: miner.mode,
+            active: miner.active,
+            threads: options.minerThreads,
+            hashRate: powPool.hashRate,
+            address: account,
+          },
+        }),
+        peers: () =>
+          host.peers().map(({ peerId, address, direction, connectedForMs, agent }) => {
+            const status = sync.statusOf(peerId)
+            return {
+              peerId,
+              address,
+              direction,
+              connectedMs: Math.round(connectedForMs),
+              ...(status === undefined ? {} : { height: status.height }),
+              ...(agent === undefined ? {} : { agent }),
+            }
+          }),
+        requestStop: () => {
+          runtime.timers.after(STOP_DELAY_MS, () => this.stopRequest())
+        },
+      }),
+    }
+    await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError }))
+    await this.begin(miner)
+    this.track('expiry', () => this.expire(mempool))
+    this.parts = { identity, genesis, chain, host }
+  }
+
+  /** Stops what has started, last first. Every failure is reported, none keeps the others from stopping. */
+  protected async onStop(): Promise<void> {
+    for (let service = this.started.pop(); service !== undefined; service = this.started.pop()) {
+      try {
+        await service.stop()
+      } catch (error) {
+        this.log.error({ err: error }, 'a part could not be stopped')
+      }
+    }
+  }
+
+  private async begin<T extends Service>(service: T): Promise<T> {
+    await service.start()
+    this.started.push(service)
+    return service
+  }
+
+  private async expire(mempool: Mempool): Promise<void> {
+    for (;;) {
+      await this.deps.runtime.timers.sleep(EXPIRY_MS, this.signal)
+      mempool.expire()
+    }
+  }
+}
+
+const EXPIRY_MS = 60_000
+/** So that the answer to a stop request is out before the socket closes. */
+const STOP_DELAY_MS = 50
+
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')
+  const json: unknown = JSON.parse(text)
+  return typeof json === 'object' && json !== null && 'version' in json ? String(json.version) : 'unknown'
+}

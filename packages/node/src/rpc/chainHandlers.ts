@@ -1,0 +1,141 @@
+/** The chain and transaction methods. */
+import type { Handlers, Result } from '@kvchain/client/contract'
+import { toAddress } from '@kvchain/core/address'
+import { blockSize } from '@kvchain/core/block'
+import { checkSignature } from '@kvchain/core/checks'
+import { decodeTransaction, type Operation, type Transaction } from '@kvchain/core/transaction'
+import type { ChainNode } from '../chain/headerTree.js'
+import { sha256, verifySignature } from '../crypto/sodium.js'
+import { hex, unhex } from '../runtime/hex.js'
+import { AnswerError } from './answers.js'
+import { accessText, expectText, keyText, type ReadContext, valueText } from './context.js'
+import { readStatus, TxWaiter } from './txStatus.js'
+import type { Writer } from './writer.js'
+
+type ChainHandlers = Pick<Handlers, 'tx_submit' | 'tx_status' | 'tx_wait' | 'tx_get' | 'chain_tip' | 'chain_block'>
+
+export function chainHandlers(context: ReadContext, writer: Writer): ChainHandlers {
+  const { chain, mempool, runtime, prefix } = context
+  const waiter = new TxWaiter(context, mempool, runtime)
+  return {
+    async tx_submit({ transaction: text }) {
+      const transaction = decodeTransaction(unhex(text), sha256, chain.genesis.hash)
+      await chain.consistent()
+      if (mempool.get(hex(transaction.txid)) !== undefined) return writer.known(transaction)
+      checkSignature(verifySignature, transaction)
+      return writer.submit(transaction)
+    },
+
+    async tx_status({ txid }) {
+      await chain.consistent()
+      return readStatus(context, txid)
+    },
+
+    tx_wait({ txid, confirmations, timeoutMs }, { signal }) {
+      return waiter.wait(txid, confirmations ?? 1, timeoutMs, signal)
+    },
+
+    async tx_get({ txid }) {
+      await chain.consistent()
+      const transaction = findTransaction(context, txid)
+      if (transaction === undefined) throw new AnswerError('not-found', 'no such transaction')
+      const { sender, accountNonce, fee, validUntil, operations } = transaction.body
+      return {
+        ...readStatus(context, txid),
+        sender: toAddress(sender, prefix),
+        accountNonce,
+        fee,
+        ...(validUntil === 0 ? {} : { validUntil }),
+        operations: operationsText(operations, transaction, prefix),
+      }
+    },
+
+    async chain_tip() {
+      await chain.consistent()
+      return tipText(chain.tip)
+    },
+
+    async chain_block({ height, hash }) {
+      await chain.consistent()
+      const node = hash === undefined ? chain.nodeAt(height ?? chain.tip.header.height) : chain.tree.get(unhex(hash))
+      const transactions = node && chain.store.body(node.hash)
+      if (node === undefined || transactions === undefined) throw new AnswerError('not-found', 'no such block')
+      const { header } = node
+      const onMainChain = chain.isMain(node)
+      return {
+        hash: hex(node.hash),
+        height: header.height,
+        parent: hex(header.parent),
+        timestampMs: header.timestampMs,
+        target: hex(header.target),
+        chainwork: node.chainwork.toString(16),
+        txRoot: hex(header.txRoot),
+        stateRoot: hex(header.stateRoot),
+        miner: toAddress(header.miner, prefix),
+        nonce: header.nonce,
+        confirmations: onMainChain ? chain.tip.header.height - header.height + 1 : 0,
+        onMainChain,
+        size: blockSize({ header, transactions }),
+        transactions: transactions.map(({ transaction, outcome }) => ({
+          txid: hex(transaction.txid),
+          sender: toAddress(transaction.body.sender, prefix),
+          outcome,
+          operations: transaction.body.operations.length,
+        })),
+      }
+    },
+  }
+}
+
+export function tipText({ header, hash, chainwork }: ChainNode): Result<'chain_tip'> {
+  return {
+    height: header.height,
+    hash: hex(hash),
+    chainwork: chainwork.toString(16),
+    stateRoot: hex(header.stateRoot),
+    timestampMs: header.timestampMs,
+  }
+}
+
+function findTransaction({ chain, mempool }: ReadContext, txid: string): Transaction | undefined {
+  const pooled = mempool.get(txid)
+  if (pooled !== undefined) return pooled.transaction
+  const location = chain.store.location(unhex(txid))
+  const node = location && chain.nodeAt(location.height)
+  const included = node && chain.store.body(node.hash)?.[location.index]
+  return included && chain.store.withValues(included.transaction)
+}
+
+function operationsText(
+  operations: readonly Operation[],
+  { values }: Transaction,
+  prefix: string,
+): Result<'tx_get'>['operations'] {
+  let next = 0
+  return operations.map((operation) => {
+    if (operation.kind === 'transfer') {
+      return { kind: 'transfer', to: toAddress(operation.to, prefix), amount: operation.amount }
+    }
+    const common = { ...keyText(operation.key, undefined), ...expectText(operation.expect) }
+    switch (operation.kind) {
+      case 'put':
+        return {
+          kind: 'put',
+          ...common,
+          ...valueText(values?.[next++]),
+          valueLength: operation.valueLength,
+          valueDigest: hex(operation.valueDigest),
+          access: accessText(operation.access, prefix),
+        }
+      case 'access':
+        return {
+          kind: 'access',
+          ...common,
+          ...(operation.owner === undefined ? {} : { owner: toAddress(operation.owner, prefix) }),
+          access: accessText(operation.access, prefix),
+        }
+      default:
+        return { kind: operation.kind, ...common }
+    }
+  })
+}

@@ -1,0 +1,211 @@
+/**
+ * One caller of the RPC server: lines in, answers out, as many at once as the bound allows. Owns the order of things on one socket:
+ * when to read on, when to stop reading (backpressure), when to give up on a caller who does not read, and how to end. An answer
+ * goes out when it is ready; callers match them by id.
+ */
+import type { Socket } from 'node:net'
+import { LineSplitter } from '@kvchain/client/ndjson'
+import type { CancelTimer, Log, Timers } from '../runtime/runtime.js'
+import { type Dispatcher, errorText, tooLargeText } from './dispatcher.js'
+
+export interface ConnectionOptions {
+  readonly maxLineBytes: number
+  readonly maxInFlight: number
+  /** Of one answer, and of the answers to one batch together. */
+  readonly maxAnswerBytes: number
+  /** Answers that the caller has not read; beyond that he is cut off. */
+  readonly maxUnreadBytes: number
+}
+
+export interface ConnectionDeps {
+  readonly dispatcher: Dispatcher
+  readonly timers: Timers
+  readonly log: Log
+}
+
+/** With more than this unread, no further request is begun. */
+const BACKLOG_BYTES = 1 << 20
+/** How often to see whether a caller who sent all he had is still there for the answers. */
+const PROBE_MS = 1_000
+/** How long a caller has to take the last answers. */
+const FLUSH_MS = 1_000
+const NEWLINE = new Uint8Array([0x0a])
+
+interface Job {
+  readonly message: unknown
+  deliver(answer: string | undefined): void
+}
+
+export class RpcConnection {
+  /** Resolves when the socket is closed and no handler runs for it any more. */
+  readonly ended: Promise<void>
+  private readonly splitter: LineSplitter
+  private readonly controller = new AbortController()
+  /** What has arrived and not begun. At most what one read brings, for then reading stops. */
+  private readonly lines: Uint8Array[] = []
+  private readonly jobs: Job[] = []
+  private inFlight = 0
+  private inputOpen = true
+  private corked = false
+  private ending = false
+  private cancelTimer: CancelTimer = () => {}
+  private resolveEnded: () => void = () => {}
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly options: ConnectionOptions,
+    private readonly deps: ConnectionDeps,
+  ) {
+    this.splitter = new LineSplitter(options.maxLineBytes)
+    this.ended = new Promise((resolve) => {
+      this.resolveEnded = resolve
+    })
+    socket.on('data', (chunk) => this.onData(chunk))
+    socket.on('end', () => this.onInputEnd())
+    socket.on('drain', () => this.pump())
+    socket.on('error', (error) => deps.log.debug({ err: error }, 'a caller went away'))
+    socket.on('close', () => this.onClose())
+  }
+
+  /** Calls off what runs and answers it; then hangs up. */
+  stop(): void {
+    this.inputOpen = false
+    this.socket.pause()
+    this.controller.abort()
+    this.pump()
+  }
+
+  private onData(chunk: Uint8Array): void {
+    if (!this.inputOpen) return
+    try {
+      for (const line of this.splitter.push(chunk)) this.lines.push(line)
+    } catch {
+      // What follows cannot be told apart any more: answer what came before, complain, hang up.
+      this.inputOpen = false
+      const message = `a line has at most ${this.options.maxLineBytes} bytes`
+      this.write(errorText(null, { name: 'invalid-request', message }))
+    }
+    this.pump()
+  }
+
+  /** The caller sends no more, and may still wait for answers: or he is dead, which only writing tells. */
+  private onInputEnd(): void {
+    if (this.inputOpen) this.onData(NEWLINE)
+    this.inputOpen = false
+    this.probe()
+    this.pump()
+  }
+
+  private probe(): void {
+    if (this.ending || this.socket.destroyed) return
+    if (this.inFlight > 0) this.write('')
+    this.cancelTimer = this.deps.timers.after(PROBE_MS, () => this.probe())
+  }
+
+  private onClose(): void {
+    this.cancelTimer()
+    this.inputOpen = false
+    this.lines.length = 0
+    this.jobs.length = 0
+    this.controller.abort()
+    if (this.inFlight === 0) this.resolveEnded()
+  }
+
+  /** Begins as much as may run, then reads on or stops reading, or ends. */
+  private pump(): void {
+    while (this.hasRoom()) {
+      const job = this.jobs.shift()
+      if (job !== undefined) this.begin(job)
+      else if (!this.takeLine()) break
+    }
+    if (this.jobs.length + this.lines.length > 0) this.socket.pause()
+    else if (this.inputOpen) this.socket.resume()
+    else if (this.inFlight === 0) this.finish()
+  }
+
+  /** Once called off, everything is answered at once, and without running anything. */
+  private hasRoom(): boolean {
+    if (this.controller.signal.aborted) return true
+    return this.inFlight < this.options.maxInFlight && this.socket.writableLength < BACKLOG_BYTES
+  }
+
+  /** Turns the next line into jobs. False when there is none. */
+  private takeLine(): boolean {
+    const line = this.lines.shift()
+    if (line === undefined) return false
+    if (isBlank(line)) return true
+    const parsed = this.deps.dispatcher.parse(line)
+    if (parsed.kind === 'bad') this.write(parsed.answer)
+    else if (parsed.kind === 'single')
+      this.jobs.push({ message: parsed.message, deliver: (answer) => this.send(answer) })
+    else this.takeBatch(parsed.messages)
+    return true
+  }
+
+  private takeBatch(messages: readonly unknown[]): void {
+    const answers: string[] = []
+    let waiting = messages.length
+    let bytes = 0
+    const deliver = (answer: string | undefined) => {
+      if (answer !== undefined) {
+        const size = Buffer.byteLength(answer)
+        const fits = bytes + size <= this.options.maxAnswerBytes
+        answers.push(fits ? answer : tooLargeText(idOf(answer), bytes + size, this.options.maxAnswerBytes))
+        if (fits) bytes += size
+      }
+      waiting--
+      if (waiting === 0 && answers.length > 0) this.write(`[${answers.join(',')}]`)
+    }
+    for (const message of messages) this.jobs.push({ message, deliver })
+  }
+
+  private begin(job: Job): void {
+    this.inFlight++
+    void this.deps.dispatcher.answer(job.message, this.controller.signal).then((answer) => {
+      this.inFlight--
+      job.deliver(answer)
+      if (this.socket.closed) {
+        if (this.inFlight === 0) this.resolveEnded()
+      } else this.pump()
+    })
+  }
+
+  private send(answer: string | undefined): void {
+    if (answer !== undefined) this.write(answer)
+  }
+
+  /** Answers of one turn of the event loop leave in one write. */
+  private write(text: string): void {
+    if (this.socket.destroyed || this.ending) return
+    if (!this.corked) {
+      this.corked = true
+      this.socket.cork()
+      void this.deps.timers.yield().then(() => {
+        this.corked = false
+        this.socket.uncork()
+      })
+    }
+    this.socket.write(`${text}\n`)
+    if (this.socket.writableLength <= this.options.maxUnreadBytes) return
+    this.deps.log.warn({ unreadBytes: this.socket.writableLength }, 'cut off a caller who does not read')
+    this.socket.destroy()
+  }
+
+  private finish(): void {
+    if (this.ending) return
+    this.ending = true
+    this.cancelTimer()
+    this.socket.end(() => this.socket.destroy())
+    this.cancelTimer = this.deps.timers.after(FLUSH_MS, () => this.socket.destroy())
+  }
+}
+
+function isBlank(line: Uint8Array): boolean {
+  return line.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d)
+}
+
+/** The id of an answer of ours. */
+function idOf(answer: string): string | number | null {
+  const { id }: { id: string | number | null } = JSON.parse(answer)
+  return id
+}

@@ -1,0 +1,203 @@
+/**
+ * JSON-RPC 2.0 over the contract: bytes of a line in, text of an answer out. Owns parsing within bounds, the checks of requests and
+ * parameters, and what becomes of a handler's error; not the socket, and not what the methods do. Whatever the bytes, it answers;
+ * it never throws, and never tells a caller more of an unexpected error than that there was one.
+ */
+import { checkParams, type Handlers, isMethodName, type MethodName } from '@kvchain/client/contract'
+import { RPC_ERRORS, type RpcErrorName } from '@kvchain/client/rpcErrors'
+import { isWellFormed } from '@kvchain/client/text'
+import { AssertionError, type ErrorData, KvError } from '@kvchain/core/errors'
+import type { Log } from '../runtime/runtime.js'
+
+/** An error as a caller sees it. */
+export interface RpcFailure {
+  readonly name: RpcErrorName
+  readonly message: string
+  readonly data?: ErrorData
+}
+
+/** Says what a caller is told of a typed error. */
+export type ToRpcError = (error: KvError) => RpcFailure
+
+export interface DispatcherOptions {
+  /** Levels of objects and lists in a line. */
+  readonly maxDepth: number
+  /** Requests in a batch. */
+  readonly maxBatch: number
+  /** Bytes of one answer. */
+  readonly maxAnswerBytes: number
+}
+
+export interface DispatcherDeps {
+  readonly handlers: Handlers
+  readonly toRpcError: ToRpcError
+  readonly log: Log
+}
+
+/** What a line holds: one message, several, or something to complain about at once. */
+export type Parsed =
+  | { readonly kind: 'single'; readonly message: unknown }
+  | { readonly kind: 'batch'; readonly messages: readonly unknown[] }
+  | { readonly kind: 'bad'; readonly answer: string }
+
+type Id = string | number | null
+
+/** A caller's own text is quoted back, but never at length. */
+const MAX_QUOTED = 60
+const MAX_ID_LENGTH = 256
+
+export class Dispatcher {
+  private readonly decoder = new TextDecoder('utf-8', { fatal: true })
+
+  constructor(
+    private readonly options: DispatcherOptions,
+    private readonly deps: DispatcherDeps,
+  ) {}
+
+  parse(line: Uint8Array): Parsed {
+    const { maxDepth, maxBatch } = this.options
+    // Before the parser builds anything of it.
+    if (!isShallow(line, maxDepth)) return bad('parse', `the JSON is nested deeper than ${maxDepth} levels`)
+    let message: unknown
+    try {
+      message = JSON.parse(this.decoder.decode(line))
+    } catch {
+      return bad('parse', 'the line is not JSON in UTF-8')
+    }
+    if (!Array.isArray(message)) return { kind: 'single', message }
+    if (message.length === 0) return bad('invalid-request', 'a batch must not be empty')
+    if (message.length > maxBatch) return bad('invalid-request', `a batch has at most ${maxBatch} requests`)
+    return { kind: 'batch', messages: message }
+  }
+
+  /** Carries one message out. Resolves with the text of the answer, or undefined when none is due. Never rejects. */
+  async answer(message: unknown, signal: AbortSignal): Promise<string | undefined> {
+    if (typeof message !== 'object' || message === null || Array.isArray(message)) {
+      return errorText(null, { name: 'invalid-request', message: 'a request must be an object' })
+    }
+    const request = new Map<string, unknown>(Object.entries(message))
+    const id = request.get('id')
+    if (id !== undefined && !isId(id)) {
+      return errorText(null, { name: 'invalid-request', message: 'id must be a short string or a number' })
+    }
+    const method = request.get('method')
+    if (request.get('jsonrpc') !== '2.0' || typeof method !== 'string') {
+      const text = 'a request must have jsonrpc: "2.0" and the name of a method'
+      return errorText(id ?? null, { name: 'invalid-request', message: text })
+    }
+    const answer = await this.carryOut(method, request.get('params'), id ?? null, signal)
+    return id === undefined ? undefined : answer
+  }
+
+  private async carryOut(method: string, params: unknown, id: Id, signal: AbortSignal): Promise<string> {
+    if (!isMethodName(method)) {
+      return errorText(id, { name: 'unknown-method', message: `there is no method ${quote(method)}` })
+    }
+    if (signal.aborted) return errorText(id, UNAVAILABLE)
+    try {
+      return await this.call(method, params, id, signal)
+    } catch (error) {
+      return errorText(id, signal.aborted ? UNAVAILABLE : this.toFailure(method, error))
+    }
+  }
+
+  private async call<M extends MethodName>(method: M, params: unknown, id: Id, signal: AbortSignal): Promise<string> {
+    const checked = checkParams(method, params)
+    if (!checked.ok) {
+      const { field, message } = checked.problem
+      return errorText(id, { name: 'invalid-params', message, data: { field } })
+    }
+    const odd = findIllFormed(checked.value)
+    if (odd !== undefined) {
+      return errorText(id, {
+        name: 'invalid-params',
+        message: `${odd} is no well-formed Unicode`,
+        data: { field: odd },
+      })
+    }
+    const result = await this.deps.handlers[method](checked.value, { signal })
+    const answer = JSON.stringify({ jsonrpc: '2.0', id, result })
+    const bytes = Buffer.byteLength(answer)
+    return bytes <= this.options.maxAnswerBytes ? answer : tooLargeText(id, bytes, this.options.maxAnswerBytes)
+  }
+
+  private toFailure(method: MethodName, error: unknown): RpcFailure {
+    try {
+      if (error instanceof KvError && !(error instanceof AssertionError)) {
+        const failure = this.deps.toRpcError(error)
+        if (failure.name === 'internal') this.deps.log.error({ err: error, method }, 'a request failed')
+        return failure
+      }
+    } catch (mappingError) {
+      this.deps.log.error({ err: mappingError, method }, 'an error has no RPC error')
+    }
+    this.deps.log.error({ err: error, method }, 'a request failed unexpectedly')
+    return { name: 'internal', message: RPC_ERRORS.internal.summary }
+  }
+}
+
+const UNAVAILABLE: RpcFailure = { name: 'unavailable', message: RPC_ERRORS.unavailable.summary }
+
+/** The text of an error answer. */
+export function errorText(id: Id, failure: RpcFailure): string {
+  const { name, message, data } = failure
+  return JSON.stringify({
+    jsonrpc: '2.0',
+    id,
+    error: { code: RPC_ERRORS[name].code, message, data: { ...data, name } },
+  })
+}
+
+/** The text for an answer that is over a bound. */
+export function tooLargeText(id: Id, bytes: number, maxBytes: number): string {
+  const message = `the answer has ${bytes} bytes, over the bound of ${maxBytes}: ask for less at a time`
+  return errorText(id, { name: 'refused', message, data: { rule: 'answer-size', bytes, maxBytes } })
+}
+
+function bad(name: RpcErrorName, message: string): Parsed {
+  return { kind: 'bad', answer: errorText(null, { name, message }) }
+}
+
+function isId(id: unknown): id is Id {
+  if (typeof id === 'string') return id.length <= MAX_ID_LENGTH && isWellFormed(id)
+  return id === null || (typeof id === 'number' && Number.isFinite(id))
+}
+
+function quote(text: string): string {
+  return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text
+}
+
+/** The top field that holds half of a surrogate pair somewhere: such a text has no bytes that a key or value could be. */
+function findIllFormed(params: object): string | undefined {
+  return Object.entries(params).find(([, value]) => !isWellFormedDeep(value))?.[0]
+}
+
+/** Recursion is bounded: the line was checked for its depth. */
+function isWellFormedDeep(value: unknown): boolean {
+  if (typeof value === 'string') return isWellFormed(value)
+  if (typeof value !== 'object' || value === null) return true
+  return Object.values(value).every(isWellFormedDeep)
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN = new Set([0x5b, 0x7b])
+const CLOSE = new Set([0x5d, 0x7d])
+
+/** Whether the JSON has at most `maxDepth` levels. Works on the bytes, for in UTF-8 these signs stand for nothing else. */
+function isShallow(line: Uint8Array, maxDepth: number): boolean {
+  let depth = 0
+  let inText = false
+  for (let i = 0; i < line.length; i++) {
+    const byte = line[i] ?? 0
+    if (inText) {
+      if (byte === BACKSLASH) i++
+      else if (byte === QUOTE) inText = false
+    } else if (byte === QUOTE) inText = true
+    else if (OPEN.has(byte)) {
+      depth++
+      if (depth > maxDepth) return false
+    } else if (CLOSE.has(byte)) depth--
+  }
+  return true
+}

@@ -1,0 +1,44 @@
+/** The daemon's own methods. */
+import type { Handlers, Result } from '@kvchain/client/contract'
+import { openRpcDocument } from '@kvchain/client/openrpc'
+import { tipText } from './chainHandlers.js'
+import type { ReadContext } from './context.js'
+
+type NodeHandlers = Pick<Handlers, 'node_status' | 'net_peers' | 'node_stop' | 'rpc.discover'>
+
+/** What only the composition root knows. */
+export interface NodeFacts {
+  readonly version: string
+  status(): Omit<Result<'node_status'>, 'tip' | 'mempool' | 'settleDepth' | 'version'>
+  peers(): Result<'net_peers'>['peers']
+  /** Begins to stop, after the answer is out. */
+  requestStop(): void
+}
+
+export function nodeHandlers({ chain, mempool, settleDepth }: ReadContext, facts: NodeFacts): NodeHandlers {
+  return {
+    async node_status() {
+      await chain.consistent()
+      return {
+        ...facts.status(),
+        version: facts.version,
+        tip: tipText(chain.tip),
+        mempool: { transactions: mempool.size, bytes: mempool.bytes },
+        settleDepth,
+      }
+    },
+
+    async net_peers() {
+      return { peers: facts.peers() }
+    },
+
+    async node_stop() {
+      facts.requestStop()
+      return { stopping: true }
+    },
+
+    async 'rpc.discover'() {
+      return openRpcDocument(facts.version)
+    },
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * The RPC server: JSON-RPC 2.0, a message on a line, on a Unix socket that only the daemon's user may open. Owns the socket file
+ * (private, never taken from a daemon that lives, gone after stop) and the bounds on callers; the dispatcher owns the protocol, the
+ * handlers what the methods do.
+ */
+import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import type { Handlers } from '@kvchain/client/contract'
+import { ClientError } from '@kvchain/client/errors'
+import { MAX_ANSWER_BYTES, MAX_REQUEST_BYTES } from '@kvchain/client/ndjson'
+import { RPC_ERRORS } from '@kvchain/client/rpcErrors'
+import { checkSocketPath } from '@kvchain/client/socketPath'
+import { openSocket } from '@kvchain/client/unixTransport'
+import { OptionsError } from '../runtime/errors.js'
+import type { Runtime } from '../runtime/runtime.js'
+import { BaseService } from '../runtime/service.js'
+import { RpcConnection } from './connection.js'
+import { Dispatcher, errorText, type RpcFailure, type ToRpcError } from './dispatcher.js'
+
+export interface RpcServerOptions {
+  readonly socketPath: string
+  /** Callers at once. Default 64. */
+  readonly maxConnections?: number
+  /** Bytes of a line. Default 2 MiB. */
+  readonly maxLineBytes?: number
+  /** Requests in a batch. Default 100. */
+  readonly maxBatch?: number
+  /** Requests of one caller that run at once; further lines wait unread. Default 64. */
+  readonly maxInFlightPerConnection?: number
+  /** Bytes of an answer. Default 16 MiB. */
+  readonly maxAnswerBytes?: number
+  /** Bytes of answers that a caller has not read, before he is cut off. Default 32 MiB. */
+  readonly maxUnreadBytes?: number
+}
+
+export interface RpcServerDeps {
+  readonly runtime: Runtime
+  readonly handlers: Handlers
+  readonly toRpcError: ToRpcError
+}
+
+/** No request of the contract has more than five levels, a batch around it included. */
+const MAX_DEPTH = 20
+/** A daemon that lives accepts at once, however busy: the kernel does it. */
+const PROBE_MS = 1_000
+
+export class RpcServer extends BaseService {
+  private readonly connections = new Set<RpcConnection>()
+  private readonly dispatcher: Dispatcher
+  private readonly server: Server
+
+  constructor(
+    private readonly options: RpcServerOptions,
+    private readonly deps: RpcServerDeps,
+  ) {
+    super('rpc', deps.runtime.log.child({ service: 'rpc' }))
+    this.dispatcher = new Dispatcher(
+      {
+        maxDepth: MAX_DEPTH,
+        maxBatch: options.maxBatch ?? 100,
+        maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
+      },
+      { handlers: deps.handlers, toRpcError: deps.toRpcError, log: this.log },
+    )
+    this.server = createServer({ allowHalfOpen: true }, (socket) => this.onConnection(socket))
+  }
+
+  protected async onStart(): Promise<void> {
+    const path = this.options.socketPath
+    await preparePath(path)
+    await listen(this.server, path)
+    // Connecting takes write permission, which the usual umask denies others from the first moment; and so does a 0700 folder.
+    await chmod(path, 0o600)
+    this.server.on('error', (error) => this.log.error({ err: error }, 'the RPC socket failed'))
+    this.signal.addEventListener('abort', () => {
+      for (const connection of this.connections) connection.stop()
+    })
+    this.log.info({ socket: path }, 'the RPC socket is open')
+  }
+
+  /** Closing the server removes the socket file. */
+  protected async onStop(): Promise<void> {
+    if (!this.server.listening) return
+    await new Promise<void>((resolve) => this.server.close(() => resolve()))
+  }
+
+  /** Why no further caller is served, if so. */
+  private refusal(): RpcFailure | undefined {
+    if (this.signal.aborted) return { name: 'unavailable', message: RPC_ERRORS.unavailable.summary }
+    const maxConnections = this.options.maxConnections ?? 64
+    if (this.connections.size < maxConnections) return undefined
+    return { name: 'busy', message: `the daemon serves ${maxConnections} callers; try again later` }
+  }
+
+  private onConnection(socket: Socket): void {
+    const refusal = this.refusal()
+    if (refusal !== undefined) {
+      socket.on('error', () => socket.destroy())
+      socket.end(`${errorText(null, refusal)}\n`, () => socket.destroy())
+      return
+    }
+    const connection = new RpcConnection(
+      socket,
+      {
+        maxLineBytes: this.options.maxLineBytes ?? MAX_REQUEST_BYTES,
+        maxInFlight: this.options.maxInFlightPerConnection ?? 64,
+        maxAnswerBytes: this.options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
+        maxUnreadBytes: this.options.maxUnreadBytes ?? 2 * MAX_ANSWER_BYTES,
+      },
+      { dispatcher: this.dispatcher, timers: this.deps.runtime.timers, log: this.log },
+    )
+    this.connections.add(connection)
+    this.track('connection', async () => {
+      await connection.ended
+      this.connections.delete(connection)
+    })
+  }
+}
+
+/** Makes the folder, and removes the socket of a daemon that is no more. Throws OptionsError. */
+async function preparePath(path: string): Promise<void> {
+  try {
+    checkSocketPath(path)
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    const stats = await lstat(path).catch(() => undefined)
+    if (stats === undefined) return
+    if (!stats.isSocket()) throw new OptionsError(`${path} is there already, and is no socket`)
+    if (await isAnswered(path)) throw new OptionsError(`another daemon answers at ${path}`)
+    await unlink(path)
+  } catch (error) {
+    if (error instanceof OptionsError) throw error
+    throw new OptionsError(`cannot make the RPC socket ${path}: ${messageOf(error)}`, error)
+  }
+}
+
+/** Whether anybody listens. In doubt, yes: a socket is never taken from a daemon that lives. */
+async function isAnswered(path: string): Promise<boolean> {
+  try {
+    const socket = await openSocket(path, PROBE_MS)
+    socket.destroy()
+    return true
+  } catch (error) {
+    return !(error instanceof ClientError && error.code === 'no-daemon')
+  }
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) =>
+      reject(new OptionsError(`cannot open the RPC socket ${path}: ${error.message}`, error))
+    server.once('error', onError)
+    server.listen({ path }, () => {
+      server.removeListener('error', onError)
+      resolve()
+    })
+  })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

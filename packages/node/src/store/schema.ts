@@ -1,0 +1,68 @@
+/**
+ * The layout of the database on one page. One byte names the kind of record, the rest is fixed-width, so that records of a kind sort
+ * together and in a useful order. Every record but a value ends in a seal (seal.ts). (protocol.md section 12)
+ *
+ *   M name                  meta: schema version, genesis hash, tip hash
+ *   H height(4) hash(32)    header (184 bytes), flag: 1 when found invalid
+ *   B hash(32)              body: transactions without values, and outcomes
+ *   V digest(32)            value; its digest is its seal
+ *   C height(4)             hash of the block of the main chain at that height
+ *   T txid(32)              height(4), index(4), outcome(3), sender(32) of a transaction of the main chain
+ *   E key                   the latest entry of a key, deleted or not
+ *   e path(32) version(8)   every version of an entry
+ *   A public key(32)        account
+ *   U hash(32)              undo of a block of the main chain
+ *   J txid(32)              own transaction that is not settled yet
+ *   P                       addresses of peers
+ */
+import { concatBytes, fromUtf8 } from '@kvchain/core/bytes'
+import { encodeWith } from '@kvchain/core/codec'
+
+/** Raised whenever a record changes its shape. */
+export const SCHEMA_VERSION = 1
+
+const PREFIX = {
+  meta: 0x4d,
+  header: 0x48,
+  body: 0x42,
+  value: 0x56,
+  mainChain: 0x43,
+  transaction: 0x54,
+  entry: 0x45,
+  version: 0x65,
+  account: 0x41,
+  undo: 0x55,
+  journal: 0x4a,
+  peers: 0x50,
+} as const
+
+export type RecordKind = keyof typeof PREFIX
+
+function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
+  return concatBytes([Uint8Array.of(PREFIX[kind]), id])
+}
+
+export const recordKey = {
+  meta: (name: 'schema' | 'genesis' | 'tip') => keyed('meta', fromUtf8(name)),
+  header: (height: number, hash: Uint8Array) => encodeWith((w) => w.u8(PREFIX.header).u32(height).fixed(hash), 37),
+  body: (hash: Uint8Array) => keyed('body', hash),
+  value: (digest: Uint8Array) => keyed('value', digest),
+  mainChain: (height: number) => encodeWith((w) => w.u8(PREFIX.mainChain).u32(height), 5),
+  transaction: (txid: Uint8Array) => keyed('transaction', txid),
+  entry: (key: Uint8Array) => keyed('entry', key),
+  version: (path: Uint8Array, version: number) => encodeWith((w) => w.u8(PREFIX.version).fixed(path).u64(version), 41),
+  account: (publicKey: Uint8Array) => keyed('account', publicKey),
+  undo: (hash: Uint8Array) => keyed('undo', hash),
+  journal: (txid: Uint8Array) => keyed('journal', txid),
+  peers: () => keyed('peers', new Uint8Array(0)),
+} as const
+
+/** The half-open range that holds every record of a kind. */
+export function kindRange(kind: RecordKind): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: Uint8Array.of(PREFIX[kind]), lt: Uint8Array.of(PREFIX[kind] + 1) }
+}
+
+/** The range of an entry's versions below `before`. */
+export function versionRange(path: Uint8Array, before: number): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: recordKey.version(path, 0), lt: recordKey.version(path, before) }
+}

@@ -1,0 +1,27 @@
+/**
+ * LevelDB does not notice damage to its files, so each record carries its own check: the first 8 bytes of SHA-256 over database key and
+ * content. Guards against accidents, not against whoever may write the files.
+ */
+import { concatBytes, equalBytes } from '@kvchain/core/bytes'
+import { sha256 } from '../crypto/sodium.js'
+import { StoreError } from '../runtime/errors.js'
+
+const SEAL_BYTES = 8
+
+function sealOf(key: Uint8Array, content: Uint8Array): Uint8Array {
+  return sha256(concatBytes([key, content])).subarray(0, SEAL_BYTES)
+}
+
+export function seal(key: Uint8Array, content: Uint8Array): Uint8Array {
+  return concatBytes([content, sealOf(key, content)])
+}
+
+/** The content of a sealed record. Throws StoreError `store-corrupt`: a damaged record is never served. */
+export function unseal(key: Uint8Array, record: Uint8Array): Uint8Array {
+  const content = record.subarray(0, Math.max(0, record.length - SEAL_BYTES))
+  if (record.length < SEAL_BYTES || !equalBytes(record.subarray(content.length), sealOf(key, content))) {
+    const kind = String.fromCharCode(key[0] ?? 0)
+    throw new StoreError('store-corrupt', `a record of kind ${kind} is damaged on disk`, { kind })
+  }
+  return content
+}
