@@ -15,16 +15,20 @@ import { Mempool } from './mempool/mempool.js'
 import { OwnTransactions } from './mempool/ownTransactions.js'
 import { Miner, type MiningMode } from './miner/miner.js'
 import { PowPool } from './miner/powPool.js'
+import { Fetcher } from './net/fetcher.js'
 import { Gossip } from './net/gossip.js'
 import { Host } from './net/host.js'
+import { peerBook } from './net/peerBook.js'
 import { PeerManager } from './net/peerManager.js'
 import { Relay } from './net/relay.js'
+import { serveSync } from './net/server.js'
 import { Streams } from './net/streams.js'
 import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
 import { kvHandlers } from './rpc/kvHandlers.js'
-import { nodeHandlers } from './rpc/nodeHandlers.js'
+import { type NodeFacts, nodeHandlers } from './rpc/nodeHandlers.js'
 import { RpcServer } from './rpc/socketServer.js'
+import { TxWaiter } from './rpc/txStatus.js'
 import { Writer } from './rpc/writer.js'
 import { hex } from './runtime/hex.js'
 import type { Runtime } from './runtime/runtime.js'
@@ -32,9 +36,6 @@ import { BaseService, type Service } from './runtime/service.js'
 import { ChainStore } from './store/chainStore.js'
 import { Database } from './store/database.js'
 import { Journal } from './store/journal.js'
-import { peerBook } from './store/peerBook.js'
-import { Fetcher } from './sync/fetcher.js'
-import { serveSync } from './sync/server.js'
 import { Sync } from './sync/sync.js'
 
 export interface NodeOptions {
@@ -68,26 +69,41 @@ export interface NodeSummary {
 /** Connections at most; far more than the eight that a node looks for. */
 const MAX_CONNECTIONS = 64
 const VERIFY_THREADS = 1
+/** Hexadecimal digits of the genesis hash that stand in topics and protocol ids. */
+const NETWORK_ID_LENGTH = 16
+const EXPIRY_MS = 60_000
+/** So that the answer to a stop request is out before the socket closes. */
+const STOP_DELAY_MS = 50
 
-/** The parts of a running node. */
-interface Parts {
-  readonly identity: Identity
+/** Everything about the chain and what waits to join it. */
+interface Ledger {
   readonly genesis: Genesis
+  readonly database: Database
   readonly chain: Chain
+  readonly mempool: Mempool
+  readonly own: OwnTransactions
+}
+
+/** Everything about other nodes. */
+interface Net {
   readonly host: Host
+  readonly sync: Sync
+  readonly relay: Relay
 }
 
 export class KvNode extends BaseService {
   private readonly started: Service[] = []
+  private readonly runtime: Runtime
   private readonly startedAtMs: number
   private stopRequest: () => void = () => {}
-  private parts: Parts | undefined
+  private summarise: () => NodeSummary | undefined = () => undefined
 
   constructor(
     private readonly options: NodeOptions,
     private readonly deps: NodeDeps,
   ) {
     super('node', deps.runtime.log.child({ module: 'node' }))
+    this.runtime = deps.runtime
     this.startedAtMs = deps.runtime.clock.monotonicMs()
   }
 
@@ -98,32 +114,35 @@ export class KvNode extends BaseService {
 
   /** Undefined until the node has started. */
   get summary(): NodeSummary | undefined {
-    if (this.parts === undefined) return undefined
-    const { identity, genesis, chain, host } = this.parts
-    const { name, params } = this.options.network
-    return {
-      peerId: host.peerId,
-      account: toAddress(identity.account.publicKey, params.addressPrefix),
-      addresses: host.addresses(),
-      network: name,
-      genesis: hex(genesis.hash),
-      tip: { height: chain.tip.header.height, hash: hex(chain.tip.hash) },
-    }
+    return this.summarise()
   }
 
   protected async onStart(): Promise<void> {
-    const { options, deps } = this
-    const { runtime } = deps
-    const { network, dataDir } = options
-    const { settleDepth } = network.policy
-    const genesis = makeGenesis(sha256, network)
-    const identity = await loadIdentity(dataDir, runtime.random)
+    const { network, dataDir } = this.options
+    const identity = await loadIdentity(dataDir, this.runtime.random)
+    const ledger = await this.startLedger()
+    const net = await this.startNet(ledger, identity)
+    const address = toAddress(identity.account.publicKey, network.params.addressPrefix)
+    await this.startService(ledger, net, identity, address)
+    this.track('expiry', () => this.expire(ledger.mempool))
+    this.summarise = () => ({
+      peerId: net.host.peerId,
+      account: address,
+      addresses: net.host.addresses(),
+      network: network.name,
+      genesis: hex(ledger.genesis.hash),
+      tip: { height: ledger.chain.tip.header.height, hash: hex(ledger.chain.tip.hash) },
+    })
+  }
 
+  private async startLedger(): Promise<Ledger> {
+    const { runtime } = this
+    const { network, dataDir } = this.options
+    const genesis = makeGenesis(sha256, network)
     const database = await this.begin(new Database(join(dataDir, 'db'), runtime.log.child({ module: 'store' })))
     const store = new ChainStore(database, genesis)
     const verifier = await this.begin(new VerifyPool({ threads: VERIFY_THREADS }, { runtime }))
-
-    // The mempool reads the chain and follows it; the chain knows neither it nor the client's transactions.
+    // The mempool reads the chain and follows it; the chain knows neither it nor the clients' transactions.
     const chain: Chain = new Chain(network, genesis, {
       runtime,
       store,
@@ -133,7 +152,7 @@ export class KvNode extends BaseService {
         mempool.onStep(step)
         own.onStep(step)
       },
-      onFatal: deps.onFatal,
+      onFatal: this.deps.onFatal,
     })
     const mempool: Mempool = new Mempool({
       runtime,
@@ -151,20 +170,24 @@ export class KvNode extends BaseService {
       runtime,
       mempool,
       journal: new Journal(database, genesis.hash),
-      settleDepth,
+      settleDepth: network.policy.settleDepth,
       tipHeight: () => chain.tip.header.height,
       location: (txid) => store.location(txid),
     })
     await this.begin(chain)
     await this.begin(own)
     chain.tips.add(({ header }) => this.track('own transactions', () => own.onTip(header.height)))
+    return { genesis, database, chain, mempool, own }
+  }
 
-    const powPool = await this.begin(new PowPool({ threads: options.minerThreads }, { runtime }))
+  private async startNet({ genesis, database, chain, mempool, own }: Ledger, identity: Identity): Promise<Net> {
+    const { runtime, options } = this
+    const { params, policy } = options.network
     const host = new Host(
       {
-        networkId: hex(genesis.hash).slice(0, 16),
+        networkId: hex(genesis.hash).slice(0, NETWORK_ID_LENGTH),
         identity: identity.peerSeed,
-        listen: [...options.listen],
+        listen: options.listen,
         mdns: options.mdns,
         maxConnections: MAX_CONNECTIONS,
       },
@@ -173,87 +196,97 @@ export class KvNode extends BaseService {
     const streams = new Streams({}, { runtime, host })
     const gossip = new Gossip({}, { runtime, host })
     const peers = new PeerManager(
-      { bootstrap: [...options.bootstrap, ...network.policy.bootstrap], maxPeers: MAX_CONNECTIONS / 2 },
+      { bootstrap: [...options.bootstrap, ...policy.bootstrap], maxPeers: MAX_CONNECTIONS / 2 },
       { runtime, host, streams, book: peerBook(database) },
     )
     const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
-    const fetcher = new Fetcher(streams, genesis.hash, network.params.maxBlockBytes)
+    const fetcher = new Fetcher(streams, genesis.hash, params.maxBlockBytes)
     const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => host.peerIds(), penalize })
-    const relay = new Relay({
-      runtime,
-      chain,
-      mempool,
-      own,
-      gossip,
-      fetcher,
-      penalize,
-      onBehind: (peerId) => sync.onBehind(peerId),
-    })
+    const onBehind = (peerId: string) => sync.onBehind(peerId)
+    const relay = new Relay({ runtime, chain, mempool, own, gossip, fetcher, penalize, onBehind })
     await serveSync({ chain, mempool, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
     host.onPeer({
       connected: (peerId) => sync.onConnected(peerId),
       disconnected: (peerId) => sync.onDisconnected(peerId),
     })
-    await this.begin(host)
-    await this.begin(streams)
-    await this.begin(gossip)
-    await this.begin(sync)
-    await this.begin(relay)
-    await this.begin(peers)
+    for (const service of [host, streams, gossip, sync, relay, peers]) await this.begin(service)
+    return { host, sync, relay }
+  }
 
+  /** What the node does for its clients and for itself: answers, and mines. */
+  private async startService(ledger: Ledger, net: Net, identity: Identity, address: string): Promise<void> {
+    const { runtime, options } = this
+    const { chain, mempool, own } = ledger
+    const { params, policy } = options.network
+    const powPool = await this.begin(new PowPool({ threads: options.minerThreads }, { runtime }))
+    const context = { chain, mempool, runtime, prefix: params.addressPrefix, settleDepth: policy.settleDepth }
+    const waiter = new TxWaiter(context)
     const miner = new Miner(
-      { mode: options.mine, account: identity.account.publicKey, settleDepth },
-      { runtime, chain, mempool, searcher: powPool, isSyncing: () => sync.isSyncing },
+      { mode: options.mine, account: identity.account.publicKey, settleDepth: policy.settleDepth },
+      {
+        runtime,
+        chain,
+        mempool,
+        searcher: powPool,
+        isSyncing: () => net.sync.isSyncing,
+        isAwaited: () => waiter.isAwaited,
+      },
     )
-    miner.solved.add((node) => relay.announce(node))
-
-    const context = { chain, mempool, runtime, prefix: network.params.addressPrefix, settleDepth }
+    miner.solved.add((node) => net.relay.announce(node))
+    const facts = this.facts(ledger, net, miner, powPool, address)
     const writer = new Writer({ chain, mempool, own, account: identity.account })
-    const account = toAddress(identity.account.publicKey, network.params.addressPrefix)
     const handlers = {
       ...kvHandlers(context, writer),
-      ...chainHandlers(context, writer),
-      ...nodeHandlers(context, {
-        version: await readVersion(),
-        status: () => ({
-          network: network.name,
-          genesis: hex(genesis.hash),
-          peerId: host.peerId,
-          account,
-          addresses: host.addresses(),
-          dataDir,
-          uptimeMs: Math.round(runtime.clock.monotonicMs() - this.startedAtMs),
-          syncing: sync.isSyncing,
-          peers: host.peerIds().length,
-          mining: {
-            mode: miner.mode,
-            active: miner.active,
-            threads: options.minerThreads,
-            hashRate: powPool.hashRate,
-            address: account,
-          },
-        }),
-        peers: () =>
-          host.peers().map(({ peerId, address, direction, connectedForMs, agent }) => {
-            const status = sync.statusOf(peerId)
-            return {
-              peerId,
-              address,
-              direction,
-              connectedMs: Math.round(connectedForMs),
-              ...(status === undefined ? {} : { height: status.height }),
-              ...(agent === undefined ? {} : { agent }),
-            }
-          }),
-        requestStop: () => {
-          runtime.timers.after(STOP_DELAY_MS, () => this.stopRequest())
-        },
-      }),
+      ...chainHandlers(context, writer, waiter),
+      ...nodeHandlers(context, { ...facts, version: await readVersion() }),
     }
     await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError }))
     await this.begin(miner)
-    this.track('expiry', () => this.expire(mempool))
-    this.parts = { identity, genesis, chain, host }
+  }
+
+  private facts(
+    { genesis }: Ledger,
+    { host, sync }: Net,
+    miner: Miner,
+    powPool: PowPool,
+    address: string,
+  ): Omit<NodeFacts, 'version'> {
+    const { runtime, options } = this
+    return {
+      status: () => ({
+        network: options.network.name,
+        genesis: hex(genesis.hash),
+        peerId: host.peerId,
+        account: address,
+        addresses: host.addresses(),
+        dataDir: options.dataDir,
+        uptimeMs: Math.round(runtime.clock.monotonicMs() - this.startedAtMs),
+        syncing: sync.isSyncing,
+        peers: host.peerIds().length,
+        mining: {
+          mode: miner.mode,
+          active: miner.active,
+          threads: options.minerThreads,
+          hashRate: Math.round(powPool.hashRate),
+          address,
+        },
+      }),
+      peers: () =>
+        host.peers().map(({ peerId, address: at, direction, connectedForMs, agent }) => {
+          const status = sync.statusOf(peerId)
+          return {
+            peerId,
+            address: at,
+            direction,
+            connectedMs: Math.round(connectedForMs),
+            ...(status === undefined ? {} : { height: status.height }),
+            ...(agent === undefined ? {} : { agent }),
+          }
+        }),
+      requestStop: () => {
+        runtime.timers.after(STOP_DELAY_MS, () => this.stopRequest())
+      },
+    }
   }
 
   /** Stops what has started, last first. Every failure is reported, none keeps the others from stopping. */
@@ -275,15 +308,11 @@ export class KvNode extends BaseService {
 
   private async expire(mempool: Mempool): Promise<void> {
     for (;;) {
-      await this.deps.runtime.timers.sleep(EXPIRY_MS, this.signal)
+      await this.runtime.timers.sleep(EXPIRY_MS, this.signal)
       mempool.expire()
     }
   }
 }
-
-const EXPIRY_MS = 60_000
-/** So that the answer to a stop request is out before the socket closes. */
-const STOP_DELAY_MS = 50
 
 async function readVersion(): Promise<string> {
   const text = await readFile(new URL('../package.json', import.meta.url), 'utf8')

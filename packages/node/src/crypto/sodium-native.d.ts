@@ -1,4 +1,4 @@
-// The part of sodium-native in use; the package ships no types. Sizes are not checked by these types: sodium.ts does that.
+/** The part of sodium-native in use; the package ships no types. Sizes are not checked by these types: sodium.ts does that. */
 declare module 'sodium-native' {
   const sodium: {
     crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void

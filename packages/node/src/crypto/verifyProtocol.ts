@@ -2,7 +2,7 @@
  * What the pool and a verification thread say to each other, and the layout of a record: signature, message, public key.
  * Owns the shapes only.
  */
-import type { WorkerReady } from './respawningWorker.js'
+import type { WorkerReady } from '../runtime/respawningWorker.js'
 import { publicKeyBytes, signatureBytes } from './sodium.js'
 
 export const messageBytes = 32

@@ -36,6 +36,8 @@ export interface MinerDeps {
   readonly searcher: PowSearcher
   /** Nothing is mined while better blocks are being fetched. */
   readonly isSyncing: () => boolean
+  /** A client waits for confirmations, perhaps for more of them than settle a write. */
+  readonly isAwaited: () => boolean
 }
 
 /** The whole nonce space: never exhausted in practice, still handled. */
@@ -100,7 +102,8 @@ export class Miner extends BaseService {
 
   private isWanted(): boolean {
     if (this.deps.isSyncing()) return false
-    return this.options.mode === 'always' || this.deps.mempool.size > 0 || this.hasUnsettledWrite()
+    if (this.options.mode === 'always' || this.deps.mempool.size > 0) return true
+    return this.hasUnsettledWrite() || this.deps.isAwaited()
   }
 
   /** Whether one of the newest blocks, too young to be settled, holds transactions. */

@@ -4,8 +4,9 @@
  * Invariants: every nonce of a range is in exactly one of `next..end`, `returned` and the threads' chunks until it has been
  * tried; no nonce leaves this file that the main thread has not hashed itself.
  */
-import { RespawningWorker } from '../crypto/respawningWorker.js'
+
 import { AbortError, OptionsError, WorkerError } from '../runtime/errors.js'
+import { RespawningWorker } from '../runtime/respawningWorker.js'
 import type { Clock, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import type { PowReply, PowRequest, PowWorkerData } from './powProtocol.js'

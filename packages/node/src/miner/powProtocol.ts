@@ -1,5 +1,5 @@
 /** What the pool and a search thread say to each other. Owns the shapes only; a reply is a claim, and the pool checks it. */
-import type { WorkerReady } from '../crypto/respawningWorker.js'
+import type { WorkerReady } from '../runtime/respawningWorker.js'
 
 /** Given to a thread when it is born. */
 export interface PowWorkerData {

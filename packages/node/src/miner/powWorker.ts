@@ -3,6 +3,7 @@
  * whether the job is still wanted, because a thread in the middle of a chunk hears no message. Keeps nothing between chunks
  * but its pace.
  */
+import { constants, platform, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '@kvchain/core/errors'
 import { systemRuntime } from '../runtime/runtime.js'
@@ -53,6 +54,9 @@ function nextStep(tookMs: number): number {
 function send(message: PowMessage): void {
   port?.postMessage(message)
 }
+
+// On Linux a priority is a thread's own: the search takes what everything else leaves. Elsewhere it would slow the whole node.
+if (platform() === 'linux') setPriority(constants.priority.PRIORITY_LOW)
 
 port.on('message', (request: PowRequest) => send(runChunk(request)))
 send({ kind: 'ready' })

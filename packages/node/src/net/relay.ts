@@ -16,7 +16,7 @@ import type { OwnTransactions } from '../mempool/ownTransactions.js'
 import { hex } from '../runtime/hex.js'
 import type { CancelTimer, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
-import type { Fetcher } from '../sync/fetcher.js'
+import type { Fetcher } from './fetcher.js'
 import type { Gossip, GossipVerdict } from './gossip.js'
 import {
   type Announcement,

@@ -9,14 +9,13 @@ import { sha256, verifySignature } from '../crypto/sodium.js'
 import { hex, unhex } from '../runtime/hex.js'
 import { AnswerError } from './answers.js'
 import { accessText, expectText, keyText, type ReadContext, valueText } from './context.js'
-import { readStatus, TxWaiter } from './txStatus.js'
+import { readStatus, type TxWaiter } from './txStatus.js'
 import type { Writer } from './writer.js'
 
 type ChainHandlers = Pick<Handlers, 'tx_submit' | 'tx_status' | 'tx_wait' | 'tx_get' | 'chain_tip' | 'chain_block'>
 
-export function chainHandlers(context: ReadContext, writer: Writer): ChainHandlers {
-  const { chain, mempool, runtime, prefix } = context
-  const waiter = new TxWaiter(context, mempool, runtime)
+export function chainHandlers(context: ReadContext, writer: Writer, waiter: TxWaiter): ChainHandlers {
+  const { chain, mempool, prefix } = context
   return {
     async tx_submit({ transaction: text }) {
       const transaction = decodeTransaction(unhex(text), sha256, chain.genesis.hash)

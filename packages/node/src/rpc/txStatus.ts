@@ -1,9 +1,7 @@
 /** Where a transaction is in its life, and waiting for the next part of it. */
 import type { Result } from '@kvchain/client/contract'
-import type { Mempool } from '../mempool/mempool.js'
 import { AbortError, BusyError, TimeoutError } from '../runtime/errors.js'
 import { unhex } from '../runtime/hex.js'
-import type { Runtime } from '../runtime/runtime.js'
 import { AnswerError } from './answers.js'
 import { placeOf, type ReadContext } from './context.js'
 
@@ -27,11 +25,12 @@ export function readStatus(context: ReadContext, txid: string): TxStatus {
 export class TxWaiter {
   private waiting = 0
 
-  constructor(
-    private readonly context: ReadContext,
-    private readonly mempool: Mempool,
-    private readonly runtime: Runtime,
-  ) {}
+  constructor(private readonly context: ReadContext) {}
+
+  /** Whether somebody waits for blocks to come. */
+  get isAwaited(): boolean {
+    return this.waiting > 0
+  }
 
   /** Resolves when the transaction has its confirmations, or can never have them. */
   async wait(
@@ -59,7 +58,7 @@ export class TxWaiter {
     timeoutMs: number | undefined,
     signal: AbortSignal,
   ): Promise<TxStatus> {
-    const { chain } = this.context
+    const { chain, mempool, runtime } = this.context
     const undo: (() => void)[] = []
     return new Promise<TxStatus>((resolve, reject) => {
       const look = () => {
@@ -68,12 +67,12 @@ export class TxWaiter {
       }
       const onAbort = () => reject(new AbortError('waiting for a transaction'))
       undo.push(chain.tips.add(look))
-      undo.push(this.mempool.dropped.add(({ pooled }) => pooled.txid === txid && look()))
+      undo.push(mempool.dropped.add(({ pooled }) => pooled.txid === txid && look()))
       signal.addEventListener('abort', onAbort, { once: true })
       undo.push(() => signal.removeEventListener('abort', onAbort))
       if (timeoutMs !== undefined) {
         const what = 'the confirmation'
-        undo.push(this.runtime.timers.after(timeoutMs, () => reject(new TimeoutError(what, timeoutMs))))
+        undo.push(runtime.timers.after(timeoutMs, () => reject(new TimeoutError(what, timeoutMs))))
       }
       if (signal.aborted) onAbort()
     }).finally(() => {

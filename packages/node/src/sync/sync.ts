@@ -7,14 +7,14 @@ import { BlockError } from '@kvchain/core/checks'
 import type { Chain } from '../chain/chain.js'
 import { ancestorAt, type ChainNode, isBetter, locatorOf } from '../chain/headerTree.js'
 import type { Mempool } from '../mempool/mempool.js'
+import type { Fetcher } from '../net/fetcher.js'
 import { MAX_HEADERS, MAX_PACKED, type Status } from '../net/messages.js'
+import { ownStatus } from '../net/server.js'
 import { verdictOn } from '../net/verdict.js'
 import { AbortError, NetError, TimeoutError } from '../runtime/errors.js'
 import { hex } from '../runtime/hex.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
-import type { Fetcher } from './fetcher.js'
-import { ownStatus } from './server.js'
 
 /** How often every peer is asked for its tip. */
 const POLL_MS = 5_000

@@ -5,8 +5,8 @@
  */
 import { type Transferable, Worker } from 'node:worker_threads'
 import { assert } from '@kvchain/core/errors'
-import { WorkerError } from '../runtime/errors.js'
-import type { CancelTimer, Log, Runtime } from '../runtime/runtime.js'
+import { WorkerError } from './errors.js'
+import type { CancelTimer, Log, Runtime } from './runtime.js'
 
 /** A guess: long enough that a thread which dies at once costs little, short enough that one mishap goes unnoticed. */
 const firstDelayMs = 100

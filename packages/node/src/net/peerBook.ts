@@ -1,8 +1,8 @@
 /** Addresses of peers, kept over a restart in one record. A record that does not read is an empty book: addresses can be learnt again. */
 import { fromUtf8 } from '@kvchain/core/bytes'
-import type { PeerBook, SavedPeer } from '../net/peerManager.js'
-import { Batch, type Database } from './database.js'
-import { recordKey } from './schema.js'
+import { Batch, type Database } from '../store/database.js'
+import { recordKey } from '../store/schema.js'
+import type { PeerBook, SavedPeer } from './peerManager.js'
 
 export function peerBook(database: Database): PeerBook {
   return {

@@ -3,6 +3,8 @@ import { encodeBlock } from '@kvchain/core/block'
 import type { Transaction } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import type { Mempool } from '../mempool/mempool.js'
+import { hex } from '../runtime/hex.js'
+import { ANSWER_BYTES, PROTOCOLS } from './fetcher.js'
 import {
   decodeBlockTransactionsRequest,
   decodeHashes,
@@ -19,10 +21,8 @@ import {
   MAX_POOL_IDS,
   type Status,
   takeWithin,
-} from '../net/messages.js'
-import type { RequestHandler, Streams } from '../net/streams.js'
-import { hex } from '../runtime/hex.js'
-import { ANSWER_BYTES, PROTOCOLS } from './fetcher.js'
+} from './messages.js'
+import type { RequestHandler, Streams } from './streams.js'
 
 const LIMITS = { maxConcurrent: 32, maxPerPeer: 4, timeoutMs: 20_000 } as const
 

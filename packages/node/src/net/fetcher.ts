@@ -24,8 +24,8 @@ import {
   MAX_PACKED,
   MAX_POOL_IDS,
   type Status,
-} from '../net/messages.js'
-import type { Streams } from '../net/streams.js'
+} from './messages.js'
+import type { Streams } from './streams.js'
 
 /** Bytes of blocks or transactions that one answer holds at most, one item always allowed. */
 export const ANSWER_BYTES = 4 << 20
