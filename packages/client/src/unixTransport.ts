@@ -3,6 +3,7 @@
  * Connects when first needed, and again after the connection was lost; never sends a request twice, for it cannot know whether the
  * first was carried out. Bounds: one line, requests waiting, time.
  */
+import { setMaxListeners } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
 import { ClientError, RpcError, toErrorData } from './errors.js'
 import { LineSplitter, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES } from './ndjson.js'
@@ -60,7 +61,10 @@ export class UnixTransport implements Transport {
 
   private signals(options: CallOptions): AbortSignal[] {
     const deadline = AbortSignal.timeout(options.timeoutMs ?? this.options.timeoutMs ?? 30_000)
-    return options.signal === undefined ? [deadline] : [options.signal, deadline]
+    if (options.signal === undefined) return [deadline]
+    // One signal for hundreds of requests is a fair use, and no leak: every listener is taken off again.
+    setMaxListeners(0, options.signal)
+    return [options.signal, deadline]
   }
 
   private connect(): Promise<Connection> {
@@ -154,7 +158,14 @@ class Connection {
   exchange(ids: readonly number[], text: string, signals: readonly AbortSignal[]): Promise<unknown>[] {
     const refusal = this.refusal(ids.length, text)
     if (refusal !== undefined) return ids.map(() => Promise.reject(refusal))
-    const answers = ids.map((id) => unlessAborted(this.answerTo(id), signals, () => this.pending.delete(id)))
+    const answers = ids.map((id) => this.answerTo(id))
+    const detach = onAbort(signals, (error) => {
+      for (const id of ids) {
+        this.pending.get(id)?.reject(error)
+        this.pending.delete(id)
+      }
+    })
+    void Promise.allSettled(answers).then(detach)
     this.send(text)
     return answers
   }
@@ -249,40 +260,32 @@ function toRpcError(error: unknown): RpcError | ClientError {
   return new RpcError(name, message, data)
 }
 
+/** Calls back once, with the error, when the first of the signals aborts. Returns what ends the listening. */
+function onAbort(signals: readonly AbortSignal[], callback: (error: ClientError) => void): () => void {
+  const stop = (signal: AbortSignal) => {
+    detach()
+    callback(abortError(signal))
+  }
+  const listeners = signals.map((signal) => ({ signal, listener: () => stop(signal) }))
+  const detach = () => {
+    for (const { signal, listener } of listeners) signal.removeEventListener('abort', listener)
+  }
+  for (const { signal, listener } of listeners) signal.addEventListener('abort', listener)
+  const aborted = signals.find((signal) => signal.aborted)
+  if (aborted !== undefined) stop(aborted)
+  return detach
+}
+
 /** Settles as `work` does, unless one of the signals aborts first. */
-function unlessAborted<T>(
-  work: Promise<T>,
-  signals: readonly AbortSignal[],
-  onAbort: () => void = () => {},
-): Promise<T> {
+function unlessAborted<T>(work: Promise<T>, signals: readonly AbortSignal[]): Promise<T> {
   return new Promise((resolve, reject) => {
-    const stop = (event: { target: unknown }) => {
-      detach()
-      onAbort()
-      reject(abortError(event.target instanceof AbortSignal ? event.target : undefined))
-    }
-    const detach = () => {
-      for (const signal of signals) signal.removeEventListener('abort', stop)
-    }
-    for (const signal of signals) {
-      if (signal.aborted) stop({ target: signal })
-      else signal.addEventListener('abort', stop)
-    }
-    work.then(
-      (value) => {
-        detach()
-        resolve(value)
-      },
-      (error: unknown) => {
-        detach()
-        reject(error)
-      },
-    )
+    const detach = onAbort(signals, reject)
+    work.then(resolve, reject).finally(detach)
   })
 }
 
-function abortError(signal: AbortSignal | undefined): ClientError {
-  const reason: unknown = signal?.reason
+function abortError(signal: AbortSignal): ClientError {
+  const reason: unknown = signal.reason
   return reason instanceof DOMException && reason.name === 'TimeoutError'
     ? new ClientError('timed-out', 'the daemon did not answer in time')
     : new ClientError('aborted', 'the request was called off')

@@ -66,8 +66,11 @@ describe('the OpenRPC document', () => {
       expect(new Set(errors.map((error) => error.code)).size).toBe(errors.length)
       for (const error of errors) expect(rpcErrorName(error.code)).toBeDefined()
     }
-    const put = methods.find((method) => method.name === 'kv_put')
-    const required = (put?.params as { name: string; required: boolean }[]).filter((param) => param.required)
+    const putParams = methods.find((method) => method.name === 'kv_put')?.params as {
+      name: string
+      required: boolean
+    }[]
+    const required = putParams.filter((param) => param.required)
     expect(required.map((param) => param.name)).toEqual(['key', 'value'])
   })
 })

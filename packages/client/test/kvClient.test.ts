@@ -325,6 +325,31 @@ describe('errors', () => {
     await expect(client.balance()).rejects.toMatchObject({ code: 'closed' })
   })
 
+  test('one signal for many requests, without a warning', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    try {
+      const handlers = makeHandlers()
+      handlers.status = { txid: HASH, status: 'pending' }
+      await serve(handlers)
+      const client = connect()
+      const controller = new AbortController()
+      const waits = Array.from({ length: 50 }, () =>
+        client.call('tx_wait', { txid: HASH }, { signal: controller.signal }),
+      )
+      await client.balance()
+      controller.abort()
+      for (const wait of await Promise.allSettled(waits)) {
+        expect(wait).toMatchObject({ status: 'rejected', reason: { code: 'aborted' } })
+      }
+      await client.balance()
+      expect(warnings).toEqual([])
+    } finally {
+      process.removeListener('warning', onWarning)
+    }
+  })
+
   test('a stop while a request waits is told', async () => {
     const handlers = makeHandlers()
     handlers.status = { txid: HASH, status: 'pending' }

@@ -137,7 +137,7 @@ export class StateTree {
   }
 
   private build(depth: number, leaves: readonly Leaf[], from = 0, to = leaves.length): TreeNode | undefined {
-    if (to - from <= 1) return leaves[from]
+    if (to - from <= 1) return from === to ? undefined : leaves[from]
     const middle = split(leaves, from, to, depth)
     return this.join(this.build(depth + 1, leaves, from, middle), this.build(depth + 1, leaves, middle, to))
   }

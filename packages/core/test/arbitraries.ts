@@ -159,13 +159,13 @@ export interface Mutation {
 
 export const mutation: fc.Arbitrary<Mutation> = fc.record({
   kind: fc.constantFrom('flip', 'flip', 'set', 'set', 'remove', 'insert', 'cut', 'swap'),
-  at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  at: fc.nat(1_000_003),
   value: fc.nat(255),
 })
 
 export function mutate(bytes: Uint8Array, { kind, at, value }: Mutation): Uint8Array {
   const copy = [...bytes]
-  const index = Math.floor(at * bytes.length)
+  const index = bytes.length === 0 ? 0 : at % bytes.length
   const old = copy[index] ?? 0
   if (kind === 'flip') copy[index] = old ^ (1 << (value & 7))
   if (kind === 'set') copy[index] = value

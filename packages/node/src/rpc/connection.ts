@@ -3,6 +3,7 @@
  * when to read on, when to stop reading (backpressure), when to give up on a caller who does not read, and how to end. An answer
  * goes out when it is ready; callers match them by id.
  */
+import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { LineSplitter } from '@kvchain/client/ndjson'
 import type { CancelTimer, Log, Timers } from '../runtime/runtime.js'
@@ -57,6 +58,8 @@ export class RpcConnection {
     private readonly deps: ConnectionDeps,
   ) {
     this.splitter = new LineSplitter(options.maxLineBytes)
+    // Each request that waits listens; maxInFlight bounds them.
+    setMaxListeners(0, this.controller.signal)
     this.ended = new Promise((resolve) => {
       this.resolveEnded = resolve
     })

@@ -1,0 +1,40 @@
+/**
+ * What both command lines share: the argument parser as we want it (errors thrown, not printed; help that shows `--wait[=N]`), options
+ * whose value is optional, and the reading of numbers.
+ */
+import { Command } from 'commander'
+import { EXIT_CODES, usageError } from './exits.js'
+
+/** A command that throws CommanderError instead of ending the process. Its subcommands are alike. */
+export function newProgram(name: string): Command {
+  return new Command(name)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ optionTerm: (option) => option.flags.replace(/ \[(.+)\]$/, '[=$1]') })
+}
+
+/**
+ * An option whose value may be left out takes one only as `--wait=3`: with a bare `--wait`, the argument that follows is no part of it.
+ * Returns the arguments with each bare `name` written as `name=value`.
+ */
+export function spellOut(args: readonly string[], defaults: Readonly<Record<string, string>>): string[] {
+  const end = args.indexOf('--')
+  return args.map((arg, index) => {
+    const value = end === -1 || index < end ? own(defaults, arg) : undefined
+    return value === undefined ? arg : `${arg}=${value}`
+  })
+}
+
+function own(defaults: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(defaults, name) ? defaults[name] : undefined
+}
+
+/** A whole number in bounds. `what` names it in the error. */
+export function parseCount(text: string, what: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  const bounds = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
+  throw usageError(`${what} must be a whole number ${bounds}, not '${text}'`)
+}
+
+export const EXIT_CODE_HELP: string = ['Exit codes:', ...EXIT_CODES.map(([code, text]) => `  ${code}  ${text}`)].join('\n')

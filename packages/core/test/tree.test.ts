@@ -1,0 +1,181 @@
+import { compareBytes, toHex, ZERO_32 } from '@kvchain/core/bytes'
+import { AssertionError } from '@kvchain/core/errors'
+import { decodeProof, encodeProof, StateTree, type TreeProof, verifyProof } from '@kvchain/core/tree'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { bytes32, proof as anyProof } from './arbitraries.js'
+import { codeOf, hex, readVectors, sha256, text, thrownBy, tries } from './helpers.js'
+
+interface TreeVectors {
+  readonly sets: {
+    name: string
+    pairs: [string, string][]
+    root: string
+    proofs: { path: string; digest: string | null; siblings: number; bytes: string }[]
+  }[]
+  readonly bad: { name: string; path: string; bytes: string; code: string }[]
+}
+
+const vectors = readVectors<TreeVectors>('tree')
+
+function treeOf(pairs: readonly (readonly [string, string])[]): StateTree {
+  return StateTree.empty(sha256).update(pairs.map(([path, digest]) => ({ path: hex(path), digest: hex(digest) })))
+}
+
+describe('the state tree of a vector', () => {
+  it.each(vectors.sets)('$name: root in one update', ({ pairs, root }) => {
+    expect(toHex(treeOf(pairs).root)).toBe(root)
+  })
+
+  it.each(vectors.sets)('$name: root one by one, forwards and backwards', ({ pairs, root }) => {
+    for (const order of [pairs, [...pairs].reverse()]) {
+      let tree = StateTree.empty(sha256)
+      for (const [path, digest] of order) tree = tree.update([{ path: hex(path), digest: hex(digest) }])
+      expect(toHex(tree.root)).toBe(root)
+    }
+  })
+
+  it.each(vectors.sets)('$name: root after others came and went', ({ pairs, root }) => {
+    const guests = Array.from({ length: 40 }, (_, i) => ({ path: sha256(text(`guest ${i}`)), digest: ZERO_32 }))
+    const with_ = treeOf(pairs).update(guests)
+    expect(toHex(with_.root)).not.toBe(root)
+    expect(toHex(with_.update(guests.map(({ path }) => ({ path, digest: undefined }))).root)).toBe(root)
+    const all = treeOf(pairs).update(pairs.map(([path]) => ({ path: hex(path), digest: undefined })))
+    expect(all.root).toEqual(ZERO_32)
+  })
+
+  it.each(vectors.sets)('$name: proofs', ({ pairs, root, proofs }) => {
+    const tree = treeOf(pairs)
+    for (const { path, digest, siblings, bytes } of proofs) {
+      const proof = tree.prove(hex(path))
+      expect(proof.siblings).toHaveLength(siblings)
+      expect(toHex(encodeProof(proof, hex(path)))).toBe(bytes)
+      expect(decodeProof(hex(bytes), hex(path))).toEqual(proof)
+      const verdict = verifyProof(sha256, hex(root), hex(path), decodeProof(hex(bytes), hex(path)))
+      expect(verdict).toEqual(digest === null ? { kind: 'absent' } : { kind: 'present', digest: hex(digest) })
+    }
+  })
+
+  it.each(vectors.bad)('refuses as a proof: $name', ({ path, bytes, code }) => {
+    expect(codeOf(() => decodeProof(hex(bytes), hex(path)))).toBe(code)
+  })
+})
+
+describe('an update', () => {
+  const one = { path: sha256(text('one')), digest: sha256(text('1')) }
+  const two = { path: sha256(text('two')), digest: sha256(text('2')) }
+
+  it('leaves the tree that it was made of', () => {
+    const before = StateTree.empty(sha256).update([one])
+    const root = toHex(before.root)
+    const after = before.update([two, { ...one, digest: undefined }])
+    expect(toHex(before.root)).toBe(root)
+    expect(before.prove(two.path).terminal).toMatchObject({ kind: 'leaf', path: one.path })
+    expect(after.prove(one.path).terminal).toMatchObject({ kind: 'leaf', path: two.path })
+  })
+
+  it('of nothing, to the same, or that removes what is not there changes nothing', () => {
+    const tree = StateTree.empty(sha256).update([one, two])
+    expect(tree.update([]).root).toEqual(tree.root)
+    expect(tree.update([one]).root).toEqual(tree.root)
+    expect(tree.update([{ path: ZERO_32, digest: undefined }]).root).toEqual(tree.root)
+    expect(StateTree.empty(sha256).update([{ ...one, digest: undefined }]).root).toEqual(ZERO_32)
+  })
+
+  it('has each path once, and leaves its argument alone', () => {
+    const changes = [two, one, { ...two, digest: ZERO_32 }]
+    const error = thrownBy(() => StateTree.empty(sha256).update(changes))
+    expect(error).toBeInstanceOf(AssertionError)
+    const sorted = [one, two].sort((a, b) => compareBytes(b.path, a.path))
+    const copy = [...sorted]
+    StateTree.empty(sha256).update(sorted)
+    expect(sorted).toEqual(copy)
+  })
+})
+
+describe('verifyProof', () => {
+  const pairs = Array.from({ length: 64 }, (_, i) => ({ path: sha256(text(`p${i}`)), digest: sha256(text(`d${i}`)) }))
+  const tree = StateTree.empty(sha256).update(pairs)
+  const [first] = pairs
+  const path = first?.path ?? ZERO_32
+  const proof = tree.prove(path)
+  const verify = (forged: TreeProof, of = path, root = tree.root) => verifyProof(sha256, root, of, forged).kind
+
+  it('takes a proof for its own path and root only', () => {
+    expect(verify(proof)).toBe('present')
+    expect(verify(proof, sha256(path))).toBe('invalid')
+    expect(verify(proof, path, sha256(tree.root))).toBe('invalid')
+    expect(verify(proof, path, ZERO_32)).toBe('invalid')
+  })
+
+  it('takes no proof without its leaf, with another, or with another digest', () => {
+    expect(verify({ ...proof, terminal: { kind: 'empty' } })).toBe('invalid')
+    for (const pair of pairs.slice(1)) expect(verify({ ...proof, terminal: { kind: 'leaf', ...pair } })).toBe('invalid')
+    expect(verify({ ...proof, terminal: { kind: 'leaf', path, digest: ZERO_32 } })).toBe('invalid')
+  })
+
+  it('takes no proof with a sibling missing, added, changed or moved', () => {
+    const { siblings, terminal } = proof
+    expect(siblings.length).toBeGreaterThan(3)
+    const forgeries = [
+      siblings.slice(1),
+      siblings.slice(0, -1),
+      [...siblings, ZERO_32],
+      [ZERO_32, ...siblings],
+      [...siblings].reverse(),
+      [],
+      ...siblings.map((_, i) => siblings.map((sibling, j) => (i === j ? sha256(sibling) : sibling))),
+    ]
+    for (const forged of forgeries) expect(verify({ siblings: forged, terminal })).toBe('invalid')
+  })
+
+  it('takes no proof of more than 256 levels', () => {
+    expect(verify({ siblings: new Array<Uint8Array>(257).fill(ZERO_32), terminal: { kind: 'empty' } })).toBe('invalid')
+  })
+
+  it('takes no leaf of another path as a stop on the way to an absent one, unless it stands there', () => {
+    const absentPath = sha256(text('absent'))
+    const honest = tree.prove(absentPath)
+    expect(verify(honest, absentPath)).toBe('absent')
+    for (const pair of pairs) {
+      const other = tree.prove(pair.path)
+      if (other.siblings.length === honest.siblings.length) continue
+      expect(verify(other, absentPath)).toBe('invalid')
+    }
+  })
+
+  it('takes no leaf that is cut into path and digest elsewhere than at 32 bytes', () => {
+    const { siblings } = proof
+    const whole = Uint8Array.of(...path, ...(first?.digest ?? ZERO_32))
+    for (let cut = 0; cut <= 64; cut++) {
+      const terminal = { kind: 'leaf', path: whole.slice(0, cut), digest: whole.slice(cut) } as const
+      expect(verify({ siblings, terminal })).toBe(cut === 32 ? 'present' : 'invalid')
+    }
+  })
+})
+
+describe('a proof as bytes', () => {
+  it('decodes to itself, and what is accepted re-encodes to itself', () => {
+    fc.assert(
+      fc.property(anyProof, bytes32, fc.boolean(), (proof, other, own) => {
+        const path = own && proof.terminal.kind === 'leaf' ? proof.terminal.path : other
+        const bytes = encodeProof(proof, path)
+        expect(decodeProof(bytes, path)).toEqual(proof)
+        expect(codeOf(() => decodeProof(bytes.subarray(0, -1), path))).toBe('codec-truncated')
+        expect(codeOf(() => decodeProof(Uint8Array.of(...bytes, 0), path))).toBe('codec-trailing')
+      }),
+      tries(500),
+    )
+  })
+
+  it('holds up to 256 siblings', () => {
+    for (const count of [0, 1, 7, 8, 9, 255, 256]) {
+      const siblings = Array.from({ length: count }, (_, i) => (i % 3 === 0 ? ZERO_32 : sha256(text(`${i}`))))
+      const proof: TreeProof = { siblings, terminal: { kind: 'empty' } }
+      const bytes = encodeProof(proof, ZERO_32)
+      const marked = siblings.filter((_, i) => i % 3 !== 0).length
+      expect(bytes).toHaveLength(2 + Math.ceil(count / 8) + 32 * marked + 1)
+      expect(decodeProof(bytes, ZERO_32)).toEqual(proof)
+    }
+  })
+})

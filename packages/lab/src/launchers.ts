@@ -1,0 +1,47 @@
+/** The two programs, as a user starts them: through bin/. */
+import { spawn } from 'node:child_process'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { keepInReach } from './children.js'
+import { LabError } from './errors.js'
+
+export const DAEMON_LAUNCHER: string = fileURLToPath(new URL('../../../bin/kvchain', import.meta.url))
+export const CLI_LAUNCHER: string = fileURLToPath(new URL('../../../bin/kvchain-cli', import.meta.url))
+
+export interface CliResult {
+  /** Null when it was ended by a signal. */
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CliOptions {
+  /** What it reads from stdin. */
+  readonly input?: string
+  /** Default 60 s; then it is killed. */
+  readonly timeoutMs?: number
+}
+
+/** Runs `kvchain-cli` and returns what came of it, whatever the exit code. Throws LabError `lab-timeout`. */
+export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const { input, timeoutMs = 60_000 } = options
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [CLI_LAUNCHER, ...args], { timeout: timeoutMs, killSignal: 'SIGKILL' })
+    keepInReach(child)
+    const stdout: Buffer[] = []
+    const stderr: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
+    child.once('error', (error) =>
+      reject(new LabError('lab-start', `kvchain-cli could not be started: ${error.message}`, {}, error)),
+    )
+    child.once('close', (exitCode, signal) => {
+      if (signal === 'SIGKILL') {
+        reject(new LabError('lab-timeout', `kvchain-cli ${args.join(' ')} did not end within ${timeoutMs / 1000} s`))
+      } else resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() })
+    })
+    // A command that reads nothing may be gone before this arrives.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input ?? '')
+  })
+}
