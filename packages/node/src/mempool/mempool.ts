@@ -19,7 +19,15 @@ import { AccountQueue, type PooledTransaction } from './accountQueue.js'
 import { PoolError } from './errors.js'
 import { Fates } from './fates.js'
 
-export const LIMITS = {
+export interface PoolLimits {
+  readonly transactions: number
+  readonly bytes: number
+  readonly perAccount: number
+  readonly gap: number
+  readonly maxAgeMs: number
+}
+
+export const LIMITS: PoolLimits = {
   /** In the pool; one more drops the last of the account with most bytes, or is refused when that is its own. */
   transactions: 100_000,
   bytes: 96 << 20,
@@ -29,7 +37,7 @@ export const LIMITS = {
   gap: 1_024,
   /** How long a transaction of somebody else's is kept, in milliseconds. */
   maxAgeMs: 6 * 3_600_000,
-} as const
+}
 
 /** What the pool needs to know of the chain, at its best tip. */
 export interface PoolState {
@@ -43,6 +51,8 @@ export interface MempoolDeps {
   readonly params: Params
   readonly state: PoolState
   readonly verifier: SignatureVerifier
+  /** LIMITS unless said otherwise. */
+  readonly limits?: PoolLimits
 }
 
 /** Why a transaction left the pool without being confirmed. */
@@ -58,8 +68,10 @@ export class Mempool {
   private readonly fates = new Fates<DropReason>(20_000)
   private bytes_ = 0
   private arrivals = 0
+  private readonly limits: PoolLimits
 
   constructor(private readonly deps: MempoolDeps) {
+    this.limits = deps.limits ?? LIMITS
     const log = deps.runtime.log.child({ module: 'mempool' })
     this.added = new Observers(log)
     this.dropped = new Observers(log)
@@ -156,7 +168,7 @@ export class Mempool {
 
   /** Drops what has become too old. Called on a timer. */
   expire(): void {
-    const oldest = this.deps.runtime.clock.monotonicMs() - LIMITS.maxAgeMs
+    const oldest = this.deps.runtime.clock.monotonicMs() - this.limits.maxAgeMs
     for (const pooled of [...this.byTxid.values()]) {
       if (!pooled.local && pooled.arrivedMs < oldest) this.drop(pooled, 'too-old')
     }
@@ -231,7 +243,7 @@ export class Mempool {
     const queue = this.queues.get(toMapKey(sender))
     const rival = queue?.get(accountNonce)
     // A tenth more, so that replacing over and over costs the sender and not the network.
-    if (rival !== undefined && (fee === 0 || fee < rival.transaction.body.fee * 1.1)) {
+    if (rival !== undefined && (fee === 0 || fee * 10 < rival.transaction.body.fee * 11)) {
       throw new PoolError('pool-replacement', 'to replace a pooled transaction the fee must be a tenth higher', {
         accountNonce,
       })
@@ -248,13 +260,13 @@ export class Mempool {
   }
 
   private checkQueueRoom(queue: AccountQueue | undefined, stateNonce: number, accountNonce: number): void {
-    if (queue !== undefined && queue.size >= LIMITS.perAccount) {
+    if (queue !== undefined && queue.size >= this.limits.perAccount) {
       throw new PoolError('pool-account-full', `the account has ${queue.size} transactions waiting`, {
         size: queue.size,
       })
     }
     const next = queue?.nextFree(stateNonce) ?? stateNonce
-    if (accountNonce > next + LIMITS.gap) {
+    if (accountNonce > next + this.limits.gap) {
       throw new PoolError('pool-gap', `account nonce ${accountNonce}, the next is ${next}`, { accountNonce, next })
     }
   }
@@ -262,7 +274,7 @@ export class Mempool {
   /** Drops the last of the account with most bytes until one more fits. Refuses when the newcomer is that account, or pays less. */
   private makeRoom(transaction: Transaction): void {
     const bytes = transactionSize(transaction)
-    while (this.size >= LIMITS.transactions || this.bytes_ + bytes > LIMITS.bytes) {
+    while (this.size >= this.limits.transactions || this.bytes_ + bytes > this.limits.bytes) {
       const [account, largest] = [...this.queues].reduce((a, b) => (b[1].bytes > a[1].bytes ? b : a))
       const victim = largest.last()
       const pays = transaction.body.fee / bytes

@@ -15,7 +15,7 @@ import { type Operation, signTransaction, type Transaction, valueDigest } from '
 import { Chain, type ChainStep } from '@kvchain/node/chain/chain'
 import { type KeyPair, keyPairFromSeed, sha256, signMessage } from '@kvchain/node/crypto/sodium'
 import { VerifyPool } from '@kvchain/node/crypto/verifyPool'
-import { Mempool } from '@kvchain/node/mempool/mempool'
+import { Mempool, type PoolLimits } from '@kvchain/node/mempool/mempool'
 import { OwnTransactions } from '@kvchain/node/mempool/ownTransactions'
 import { TemplateBuilder } from '@kvchain/node/miner/template'
 import { hex } from '@kvchain/node/runtime/hex'
@@ -87,7 +87,7 @@ export class TestLedger {
     chain.steps.add((step) => this.steps.push(step))
   }
 
-  static async open(network: Network = easyNetwork(), folder?: string): Promise<TestLedger> {
+  static async open(network: Network = easyNetwork(), folder?: string, limits?: PoolLimits): Promise<TestLedger> {
     const runtime = systemRuntime(silentLog)
     const place = folder ?? mkdtempSync(join(tmpdir(), 'kvchain-test-'))
     const genesis = makeGenesis(sha256, network)
@@ -112,6 +112,7 @@ export class TestLedger {
       runtime,
       params: network.params,
       verifier,
+      ...(limits === undefined ? {} : { limits }),
       state: {
         get height() {
           return chain.tip.header.height
