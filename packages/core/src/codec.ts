@@ -136,17 +136,20 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.view.setUint8(this.reserve(1), value)
+    const at = this.reserve(1)
+    this.view.setUint8(at, value)
     return this
   }
 
   u16(value: number): this {
-    this.view.setUint16(this.reserve(2), value)
+    const at = this.reserve(2)
+    this.view.setUint16(at, value)
     return this
   }
 
   u32(value: number): this {
-    this.view.setUint32(this.reserve(4), value)
+    const at = this.reserve(4)
+    this.view.setUint32(at, value)
     return this
   }
 
@@ -158,7 +161,8 @@ export class Writer {
   }
 
   fixed(bytes: Uint8Array): this {
-    this.buffer.set(bytes, this.reserve(bytes.length))
+    const at = this.reserve(bytes.length)
+    this.buffer.set(bytes, at)
     return this
   }
 
@@ -171,6 +175,7 @@ export class Writer {
     return this.buffer.slice(0, this.length_)
   }
 
+  /** Makes room and returns where it begins. May replace the buffer, so it comes before any use of it. */
   private reserve(length: number): number {
     const at = this.length_
     const needed = at + length

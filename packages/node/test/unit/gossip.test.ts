@@ -277,6 +277,19 @@ it('disconnects a peer with whom gossip does not flow, and no other', async () =
   expect(a.host.peerIds()).toEqual([b.host.peerId])
 })
 
+it('disconnects a peer that announces a frame which is far too long', async () => {
+  const b = await start('accept', { watchdogMs: 500 })
+  const left: string[] = []
+  b.host.onPeer({ disconnected: (peerId) => left.push(peerId) })
+  const rude = await startRudePeer()
+  const connection = await rude.dial(multiaddr(addressOf(b.host)))
+  await until('the listener knows the rude peer', () => b.gossip.subscribers('blocks').length > 0)
+  const stream = await connection.newStream('/meshsub/1.2.0')
+  // The length of what is to come: 2^28 bytes.
+  stream.send(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x01))
+  await until('the rude peer is disconnected', () => left.includes(rude.peerId.toString()))
+})
+
 it('publishes nothing after the stop, and waits for what is being judged', async () => {
   const [a, b] = [await start(), await start()]
   await connect(a, b)
