@@ -4,7 +4,6 @@
  */
 import { ClientError, exitCodeOf, RpcError } from '@kvchain/client/errors'
 import { KvError } from '@kvchain/core/errors'
-import { OptionsError } from '@kvchain/node/runtime/errors'
 import { CommanderError } from 'commander'
 import { printable } from './terminal.js'
 
@@ -73,12 +72,10 @@ function errorMessage(error: unknown): string {
 function errorName(error: unknown): string {
   if (error instanceof CommanderError) return 'usage'
   if (error instanceof CliError || error instanceof ClientError || error instanceof RpcError) return error.code
-  return error instanceof OptionsError ? 'usage' : 'failed'
+  return 'failed'
 }
 
-/** The parser's own words, and the way out that it does not mention. */
+/** The parser's own words, where it has any. */
 function parserMessage(error: CommanderError): string {
-  const message = error.message.replace(/^error: /, '')
-  if (error.code === 'commander.help') return 'which command?'
-  return error.code === 'commander.unknownOption' ? `${message} (after --, nothing is an option)` : message
+  return error.code === 'commander.help' ? 'which command?' : error.message.replace(/^error: /, '')
 }

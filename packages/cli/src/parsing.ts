@@ -9,7 +9,7 @@ import { EXIT_CODES, usageError } from './exits.js'
 export function newProgram(name: string): Command {
   return new Command(name)
     .exitOverride()
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({ writeErr: () => {} })
     .configureHelp({ optionTerm: (option) => option.flags.replace(/ \[(.+)\]$/, '[=$1]') })
 }
 
@@ -37,4 +37,6 @@ export function parseCount(text: string, what: string, min: number, max: number 
   throw usageError(`${what} must be a whole number ${bounds}, not '${text}'`)
 }
 
-export const EXIT_CODE_HELP: string = ['Exit codes:', ...EXIT_CODES.map(([code, text]) => `  ${code}  ${text}`)].join('\n')
+export const EXIT_CODE_HELP: string = ['Exit codes:', ...EXIT_CODES.map(([code, text]) => `  ${code}  ${text}`)].join(
+  '\n',
+)

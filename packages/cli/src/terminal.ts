@@ -17,6 +17,12 @@ export function printableLines(text: string): string {
   return text.replace(UNSAFE_BUT_LAYOUT, escapeCharacter)
 }
 
+/** Bytes that are no text: what is ASCII as it is, the rest as `\\xNN`. */
+export function printableBytes(bytes: Uint8Array): string {
+  const escaped = (byte: number) => `\\x${byte.toString(16).padStart(2, '0')}`
+  return Array.from(bytes, (byte) => (byte < 0x80 ? printable(String.fromCharCode(byte)) : escaped(byte))).join('')
+}
+
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0
   return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
@@ -43,7 +49,9 @@ export function tableLines(titles: readonly string[], rows: readonly (readonly (
   return cells
     .map((row) =>
       row
-        .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+        .map((cell, column) =>
+          isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        )
         .join('  ')
         .trimEnd(),
     )

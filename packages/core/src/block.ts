@@ -5,6 +5,7 @@
 import { decodeAll, encodeWith, type Reader, type Writer } from './codec.js'
 import { DOMAIN, type Sha256, taggedHash } from './hash.js'
 import { HEADER_BYTES, type Header, readHeader, writeHeader } from './header.js'
+import { SIGNATURE_BYTES } from './keys.js'
 import { MAX_BLOCK_TRANSACTIONS } from './limits.js'
 import { merkleRoot } from './merkle.js'
 import { type Outcome, readOutcome, writeOutcome } from './outcome.js'
@@ -32,17 +33,19 @@ export function blockSize(block: Block): number {
   return size
 }
 
-/** The root over (txid, signature, outcome) of each transaction: so a header fixes every byte of its block. */
+/** What the transaction root is made of: so a header fixes every byte of its block. */
+export function transactionLeaf(sha256: Sha256, { transaction, outcome }: IncludedTransaction): Uint8Array {
+  const { txid, signature } = transaction
+  const rest = encodeWith((writer) => writeOutcome(writer.fixed(signature), outcome), SIGNATURE_BYTES + OUTCOME_BYTES)
+  return taggedHash(sha256, DOMAIN.txLeaf, txid, rest)
+}
+
+/** The root over the leaves of all transactions, in order. */
 export function transactionRoot(sha256: Sha256, transactions: readonly IncludedTransaction[]): Uint8Array {
-  const leaves = transactions.map(({ transaction, outcome }) =>
-    taggedHash(
-      sha256,
-      DOMAIN.txLeaf,
-      transaction.txid,
-      encodeWith((writer) => writeOutcome(writer.fixed(transaction.signature), outcome), 67),
-    ),
+  return merkleRoot(
+    sha256,
+    transactions.map((included) => transactionLeaf(sha256, included)),
   )
-  return merkleRoot(sha256, leaves)
 }
 
 /** The transactions with their outcomes: a u32 count, then each. */

@@ -1054,7 +1054,7 @@ def chain_vectors():
     own = b"@" + address(alice, "kvt").encode() + b"/"
     nonces = {}
     blocks, headers = [], [(0, params["genesisTimestampMs"], int(params["initialTarget"], 16), genesis_hash)]
-    chainwork = 0
+    chainwork = work(int(params["initialTarget"], 16))
 
     def tx(sender, *operations, valid_until=0, extra_fee=0):
         operations, values = split_values(operations)

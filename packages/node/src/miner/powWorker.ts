@@ -55,8 +55,9 @@ function send(message: PowMessage): void {
   port?.postMessage(message)
 }
 
-// On Linux a priority is a thread's own: the search takes what everything else leaves. Elsewhere it would slow the whole node.
-if (platform() === 'linux') setPriority(constants.priority.PRIORITY_LOW)
+// On Linux a priority is a thread's own: the search yields to everything else, without being starved by it
+// (at the lowest priority a busy node would make no blocks at all). Elsewhere it would slow the whole node.
+if (platform() === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 port.on('message', (request: PowRequest) => send(runChunk(request)))
 send({ kind: 'ready' })

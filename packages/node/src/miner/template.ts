@@ -2,10 +2,11 @@
  * Blocks under construction. Owns what a template holds: the ready transactions in selection order, executed on the tip's state, with
  * outcomes and roots. While the tip stays, a template grows: only what is new is executed.
  */
-import { EMPTY_BLOCK_BYTES, type IncludedTransaction, OUTCOME_BYTES, transactionRoot } from '@kvchain/core/block'
+import { EMPTY_BLOCK_BYTES, type IncludedTransaction, OUTCOME_BYTES, transactionLeaf } from '@kvchain/core/block'
 import { TxError } from '@kvchain/core/checks'
 import { nextTarget } from '@kvchain/core/difficulty'
 import { type Header, headerCommitment } from '@kvchain/core/header'
+import { MerkleTree } from '@kvchain/core/merkle'
 import type { Outcome } from '@kvchain/core/outcome'
 import { medianTime } from '@kvchain/core/rules'
 import { applyTransaction, payMiner, StateView, treeChanges } from '@kvchain/core/state'
@@ -32,6 +33,7 @@ interface Draft {
   readonly view: StateView
   tree: StateTree
   readonly transactions: IncludedTransaction[]
+  readonly leaves: MerkleTree
   readonly nextNonces: Map<string, number>
   bytes: number
   fees: number
@@ -64,6 +66,7 @@ export class TemplateBuilder {
       view: new StateView(this.chain.store),
       tree: this.chain.stateTree,
       transactions: [],
+      leaves: new MerkleTree(sha256),
       nextNonces: new Map(),
       bytes: EMPTY_BLOCK_BYTES,
       fees: 0,
@@ -99,7 +102,9 @@ export class TemplateBuilder {
   }
 
   private include(draft: Draft, transaction: Transaction, outcome: Outcome, bytes: number): void {
-    draft.transactions.push({ transaction, outcome })
+    const included = { transaction, outcome }
+    draft.transactions.push(included)
+    draft.leaves.add(transactionLeaf(sha256, included))
     draft.bytes = bytes
     draft.fees += transaction.body.fee
   }
@@ -120,7 +125,7 @@ export class TemplateBuilder {
       height: parent.header.height + 1,
       timestampMs: Math.max(this.runtime.clock.nowMs(), medianTime(timestamps) + 1),
       target: nextTarget(params, parent.header, parent.parent?.header),
-      txRoot: transactionRoot(sha256, transactions),
+      txRoot: draft.leaves.root(),
       stateRoot: draft.tree.update(treeChanges(sha256, paid.changes())).root,
       miner: this.miner,
     }

@@ -1,0 +1,74 @@
+/** What the chain says after a run: blocks, what they hold, when the nodes had them, and which were made for nothing. */
+import type { KvClient } from '@kvchain/client/kvClient'
+
+/** A block of the main chain. Times are monotonic milliseconds. */
+export interface BlockFacts {
+  readonly height: number
+  readonly hash: string
+  readonly transactions: number
+  /** Operations of transactions that did what they say. */
+  readonly puts: number
+  /** Transactions that changed nothing. */
+  readonly failed: number
+  /** When the first node was seen to have it. */
+  readonly firstMs: number
+  /** When the last node was seen to have it. */
+  readonly everywhereMs: number
+}
+
+/**
+ * Reads the main chain above a height. `tips` says for each node when it was first seen with which tip. A node that was never seen with a
+ * block as its tip had it when it was seen with one after it.
+ */
+export async function readBlocks(
+  client: KvClient,
+  aboveHeight: number,
+  tips: readonly ReadonlyMap<string, number>[],
+): Promise<BlockFacts[]> {
+  const { height: tipHeight } = await client.call('chain_tip', {})
+  const blocks: BlockFacts[] = []
+  const seenMs = tips.map(() => Number.POSITIVE_INFINITY)
+  for (let height = tipHeight; height > aboveHeight; height--) {
+    const { hash, transactions } = await client.block(height)
+    for (const [node, seen] of tips.entries()) {
+      seenMs[node] = Math.min(seenMs[node] ?? Number.POSITIVE_INFINITY, seen.get(hash) ?? Number.POSITIVE_INFINITY)
+    }
+    const good = transactions.filter(({ outcome }) => outcome.code === 'ok')
+    blocks.push({
+      height,
+      hash,
+      transactions: transactions.length,
+      puts: good.reduce((sum, { operations }) => sum + operations, 0),
+      failed: transactions.length - good.length,
+      firstMs: Math.min(...seenMs),
+      everywhereMs: Math.max(...seenMs),
+    })
+  }
+  return blocks.reverse()
+}
+
+/** Tips that some node had and that are not on the main chain: stale blocks, as far as they were seen. */
+export function countStale(
+  blocks: readonly BlockFacts[],
+  tips: readonly ReadonlyMap<string, number>[],
+  fromMs: number,
+): number {
+  const main = new Set(blocks.map(({ hash }) => hash))
+  const stale = new Set<string>()
+  for (const seen of tips) for (const [hash, ms] of seen) if (ms > fromMs && !main.has(hash)) stale.add(hash)
+  return stale.size
+}
+
+/**
+ * Puts that all nodes had confirmed, a second, from the last block before the window to the last one in it: from block to block, so that it
+ * does not depend on how much of an interval the window cuts off. Undefined when there are no two such blocks.
+ */
+export function confirmedPerSecond(blocks: readonly BlockFacts[], fromMs: number, untilMs: number): number | undefined {
+  const before = blocks.findLast(({ everywhereMs }) => everywhereMs <= fromMs)
+  const last = blocks.findLast(({ everywhereMs }) => everywhereMs <= untilMs)
+  if (before === undefined || last === undefined || before === last) return undefined
+  const puts = blocks
+    .filter(({ height }) => height > before.height && height <= last.height)
+    .reduce((sum, block) => sum + block.puts, 0)
+  return (puts * 1000) / (last.everywhereMs - before.everywhereMs)
+}

@@ -1,0 +1,52 @@
+/** The bench's command line: which scenario, what to print, where to record, how to exit. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { KvError } from '@kvchain/core/errors'
+import { runClusterScenario } from './clusterScenario.js'
+import { BenchError } from './errors.js'
+import { HELP, parseCommand } from './options.js'
+import { type ClusterReport, formatReport } from './report.js'
+
+const RESULTS = new URL('../results/', import.meta.url)
+
+async function main(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const command = parseCommand(args)
+  if (command.kind === 'help') {
+    process.stdout.write(`${HELP}\n`)
+    return
+  }
+  const report = await runClusterScenario(command.options, signal, (line) => process.stderr.write(`${line}...\n`))
+  const file = await record(report)
+  process.stdout.write(command.json ? `${JSON.stringify(report, null, 2)}\n` : `\n${formatReport(report)}\n`)
+  process.stderr.write(`recorded in ${file}\n`)
+}
+
+async function record(report: ClusterReport): Promise<string> {
+  await mkdir(RESULTS, { recursive: true })
+  const file = fileURLToPath(
+    new URL(`${report.scenario}-${report.date.slice(0, 19).replaceAll(':', '')}.json`, RESULTS),
+  )
+  await writeFile(file, `${JSON.stringify(report, null, 2)}\n`)
+  return file
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof BenchError && error.code === 'bench-cancelled') return 130
+  return error instanceof BenchError && error.code === 'bench-usage' ? 2 : 1
+}
+
+const interrupted = new AbortController()
+// The first Ctrl-C ends the daemons in good order, a second one at once.
+process.on('SIGINT', () => {
+  if (interrupted.signal.aborted) process.exit(130)
+  interrupted.abort()
+})
+
+try {
+  await main(process.argv.slice(2), interrupted.signal)
+} catch (error) {
+  const line = error instanceof KvError ? error.message : error instanceof Error ? error.stack : String(error)
+  process.stderr.write(`bench: ${line}\n`)
+  process.exitCode = exitCodeOf(error)
+}

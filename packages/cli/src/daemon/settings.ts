@@ -1,0 +1,183 @@
+/**
+ * What the daemon is told, and by whom: flags, then KVCHAIN_* variables, then a JSON file, then defaults. One table says for each setting
+ * how it is called and read, so that the three ways know the same settings. Throws usage errors only; touches nothing but the file.
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { usageError } from '../exits.js'
+import { parseCount } from '../parsing.js'
+import { resolvePath } from '../paths.js'
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+export const LOG_FORMATS = ['pretty', 'json'] as const
+/** `default` is what the network calls usual. */
+const MINING_MODES = ['always', 'pending', 'off', 'default'] as const
+
+export interface Settings {
+  readonly network: string
+  readonly dataDir?: string
+  readonly listen?: readonly string[]
+  readonly bootstrap: readonly string[]
+  readonly mdns: boolean
+  readonly mine: (typeof MINING_MODES)[number]
+  readonly minerThreads: number
+  readonly rpcSocket?: string
+  readonly logLevel: (typeof LOG_LEVELS)[number]
+  readonly logFormat?: (typeof LOG_FORMATS)[number]
+}
+
+const DEFAULTS = {
+  network: 'dev',
+  bootstrap: [],
+  mdns: true,
+  mine: 'off',
+  // More would make blocks faster than a network with a fixed target means them to be, and a machine that somebody works on slow.
+  minerThreads: 1,
+  logLevel: 'info',
+} as const satisfies Settings
+
+/** Flags as the argument parser leaves them: a text, several, or yes and no. */
+export type Flags = Readonly<Record<string, unknown>>
+
+/** More threads than this no machine has. */
+const MAX_THREADS = 1024
+
+/** Where a setting was found, for the error message and for paths. */
+interface Source {
+  readonly name: string
+  readonly base: string
+}
+
+type Complete = Required<Settings>
+/** What one source says. */
+type Said = { -readonly [K in keyof Complete]?: Complete[K] }
+type Reader<T> = (texts: readonly string[], source: Source) => T
+
+/** Each setting: its key here, its name as a flag and in a file, and how its text is read. */
+const READERS: { readonly [K in keyof Complete]: Reader<Complete[K]> } = {
+  network: (texts, source) => networkName(single(texts, source), source),
+  dataDir: (texts, source) => path(texts, source),
+  listen: (texts) => texts,
+  bootstrap: (texts) => texts,
+  mdns: yesNo,
+  mine: (texts, source) => {
+    const text = single(texts, source)
+    const word = { true: 'default', false: 'off' }[text]
+    return oneOf(word ?? text, MINING_MODES, source)
+  },
+  minerThreads: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_THREADS),
+  rpcSocket: (texts, source) => path(texts, source),
+  logLevel: (texts, source) => oneOf(single(texts, source), LOG_LEVELS, source),
+  logFormat: (texts, source) => oneOf(single(texts, source), LOG_FORMATS, source),
+}
+
+const LISTS: readonly string[] = ['listen', 'bootstrap']
+
+/** `dataDir` becomes `data-dir`, the name of the flag. */
+function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+function isSetting(key: string): key is keyof Complete {
+  return Object.hasOwn(READERS, key)
+}
+
+/** The settings of all sources together. `env` is the environment, `cwd` where relative paths of flags and variables begin. */
+export function readSettings(flags: Flags, env: Readonly<Record<string, string | undefined>>, cwd: string): Settings {
+  const file = typeof flags.config === 'string' ? flags.config : env.KVCHAIN_CONFIG || undefined
+  const fromFile = file === undefined ? {} : readFile(resolvePath(file, cwd))
+  return { ...DEFAULTS, ...fromFile, ...fromEnvironment(env, cwd), ...fromFlags(flags, cwd) }
+}
+
+function fromFlags(flags: Flags, cwd: string): Said {
+  const settings: Said = {}
+  for (const [key, value] of Object.entries(flags)) {
+    if (!isSetting(key) || value === undefined) continue
+    read(settings, key, texts(value, { name: `--${kebab(key)}`, base: cwd }), { name: `--${kebab(key)}`, base: cwd })
+  }
+  return settings
+}
+
+function fromEnvironment(env: Readonly<Record<string, string | undefined>>, cwd: string): Said {
+  const settings: Said = {}
+  for (const key of Object.keys(READERS).filter(isSetting)) {
+    const name = `KVCHAIN_${kebab(key).toUpperCase().replaceAll('-', '_')}`
+    const text = env[name]
+    if (text === undefined || text === '') continue
+    const parts = LISTS.includes(key) ? text.split(/[\s,]+/).filter((part) => part !== '') : [text]
+    read(settings, key, parts, { name, base: cwd })
+  }
+  return settings
+}
+
+/** A file's names are those of the flags; its paths begin at its own folder. */
+function readFile(file: string): Said {
+  const settings: Said = {}
+  for (const [name, value] of Object.entries(parseFile(file))) {
+    const source = { name: `${file}: ${name}`, base: dirname(file) }
+    if (name === '$schema') continue
+    if (name === 'no-mdns') {
+      read(settings, 'mdns', [String(!yesNo(texts(value, source), source))], source)
+      continue
+    }
+    const key = Object.keys(READERS).find((known) => kebab(known) === name)
+    if (key === undefined || !isSetting(key)) throw usageError(`${file}: there is no setting ${JSON.stringify(name)}`)
+    read(settings, key, texts(value, source), source)
+  }
+  return settings
+}
+
+function parseFile(file: string): object {
+  let json: unknown
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    const why = error instanceof SyntaxError ? 'it is not JSON' : 'it cannot be read'
+    throw usageError(`the configuration file ${file}: ${why}`)
+  }
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json
+  throw usageError(`the configuration file ${file}: it must hold one JSON object`)
+}
+
+function read<K extends keyof Complete>(settings: Said, key: K, parts: readonly string[], source: Source): void {
+  const reader: Reader<Complete[K]> = READERS[key]
+  settings[key] = reader(parts, source)
+}
+
+function texts(value: unknown, source: Source): string[] {
+  const parts: unknown[] = Array.isArray(value) ? value : [value]
+  return parts.map((part) => {
+    if (typeof part === 'string' || typeof part === 'number' || typeof part === 'boolean') return String(part)
+    throw usageError(`${source.name} must be a text, a number, true or false, or a list of texts`)
+  })
+}
+
+function single(parts: readonly string[], source: Source): string {
+  const [text, ...more] = parts
+  if (text === undefined || more.length > 0) throw usageError(`${source.name} takes one value`)
+  return text
+}
+
+function path(parts: readonly string[], source: Source): string {
+  const text = single(parts, source)
+  if (text === '') throw usageError(`${source.name} must not be empty`)
+  return resolvePath(text, source.base)
+}
+
+/** A name stands for itself; what looks like a file is one, and is sought where the setting was made. */
+function networkName(text: string, source: Source): string {
+  return text.includes('/') || text.endsWith('.json') ? resolve(resolvePath(text, source.base)) : text
+}
+
+function yesNo(parts: readonly string[], source: Source): boolean {
+  const text = single(parts, source)
+  if (['true', '1', 'yes', 'on'].includes(text)) return true
+  if (['false', '0', 'no', 'off'].includes(text)) return false
+  throw usageError(`${source.name} is true or false, not '${text}'`)
+}
+
+function oneOf<const T extends string>(text: string, allowed: readonly T[], source: Source): T {
+  const found = allowed.find((word) => word === text)
+  if (found === undefined) throw usageError(`${source.name} is one of ${allowed.join(', ')}, not '${text}'`)
+  return found
+}

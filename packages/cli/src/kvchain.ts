@@ -1,0 +1,74 @@
+/** The entry of kvchain, the daemon's command: arguments in, exit code out. The daemon itself is loaded only to run. */
+import { readSettings } from './daemon/settings.js'
+import { errorLine, exitCodeFor, isDone } from './exits.js'
+import { EXIT_CODE_HELP, newProgram, spellOut } from './parsing.js'
+import { readVersion } from './paths.js'
+import { remark, toleratePipes } from './terminal.js'
+
+const OPTIONAL_VALUES = { '--mine': 'default' }
+/** After a start that failed, what is still open must not keep the process. */
+const LINGER_MS = 2_000
+
+const EXAMPLES = `
+Examples:
+  kvchain daemon --mine                              a network of your own, on this machine
+  kvchain daemon --network lan --mine                finds the other daemons of the LAN by itself
+  kvchain daemon --network ./ours.json --bootstrap /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...
+
+Settings:
+  Flags win over KVCHAIN_* variables (KVCHAIN_NETWORK, KVCHAIN_DATA_DIR, KVCHAIN_LISTEN, ...; lists separated by commas), which
+  win over the file of --config: {"network": "lan", "listen": ["/ip4/0.0.0.0/tcp/4001"], "mine": "always", "mdns": false}.
+
+The daemon prints 'kvchain: ready' when it is. SIGINT, SIGTERM or kvchain-cli stop end it in good order; a second signal at once.
+
+${EXIT_CODE_HELP}`
+
+/** @param args without the program and the script. */
+export async function main(args: readonly string[]): Promise<void> {
+  toleratePipes()
+  try {
+    await daemonProgram().parseAsync(spellOut(args, OPTIONAL_VALUES), { from: 'user' })
+  } catch (error) {
+    if (isDone(error)) return
+    // The launcher knows what to say to somebody who has not built.
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') throw error
+    process.exitCode = exitCodeFor(error)
+    const advice = process.exitCode === 2 ? ' (see kvchain daemon --help)' : ''
+    remark(`kvchain: ${errorLine(error)}${advice}`)
+    setTimeout(() => process.exit(), LINGER_MS).unref()
+  }
+}
+
+function daemonProgram() {
+  const program = newProgram('kvchain')
+    .description('A distributed key-value store that nobody can take back.')
+    .version(readVersion())
+    .addHelpText('after', `\nkvchain-cli reads and writes through a daemon that runs.\n\n${EXIT_CODE_HELP}`)
+  program
+    .command('daemon')
+    .description('run a member of a network, in the foreground')
+    .option('--network <name|file>', 'dev, lan, public, or a network file (dev)')
+    .option('--data-dir <dir>', 'where everything is kept (~/.kvchain/NETWORK)')
+    .option('--listen <multiaddr>', 'address to listen on; may be repeated', collect)
+    .option('--bootstrap <multiaddr>', 'member to connect to at first; may be repeated', collect)
+    .option('--no-mdns', 'do not look for members on the LAN')
+    .option('--mine [always|pending]', 'mine: always, or only while something waits; alone, what the network suggests')
+    .option('--miner-threads <n>', 'threads that mine (1)')
+    .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')
+    .option('--config <file>', 'JSON file with settings, named like the flags')
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent (info)')
+    .option('--log-format <format>', 'pretty or json (pretty on a terminal)')
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: Record<string, unknown>) => {
+      // The parser reports a --no-... option as set to true when nobody gave it.
+      const { mdns, ...others } = flags
+      const settings = readSettings(mdns === false ? flags : others, process.env, process.cwd())
+      const { runDaemon } = await import('./daemon/run.js')
+      await runDaemon(settings)
+    })
+  return program
+}
+
+function collect(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value]
+}
