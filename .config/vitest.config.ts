@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', '.ci/**/*.test.ts'],
+    reporters: ['default', ['json', { outputFile: 'node_modules/.cache/kvchain/test-results.json' }]],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { KvError } from '@kvchain/core/errors'
+import { OptionsError } from '@kvchain/node/runtime/errors'
 import { runClusterScenario } from './clusterScenario.js'
 import { BenchError } from './errors.js'
 import { HELP, parseCommand } from './options.js'
@@ -33,15 +34,18 @@ async function record(report: ClusterReport): Promise<string> {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof BenchError && error.code === 'bench-cancelled') return 130
-  return error instanceof BenchError && error.code === 'bench-usage' ? 2 : 1
+  const isUsage = error instanceof OptionsError || (error instanceof BenchError && error.code === 'bench-usage')
+  return isUsage ? 2 : 1
 }
 
 const interrupted = new AbortController()
-// The first Ctrl-C ends the daemons in good order, a second one at once.
-process.on('SIGINT', () => {
-  if (interrupted.signal.aborted) process.exit(130)
-  interrupted.abort()
-})
+// The first signal ends the daemons in good order, a second one at once.
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    if (interrupted.signal.aborted) process.exit(130)
+    interrupted.abort()
+  })
+}
 
 try {
   await main(process.argv.slice(2), interrupted.signal)

@@ -93,7 +93,7 @@ function parse(args: readonly string[]) {
       },
     })
   } catch (error) {
-    throw usage(error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'bad arguments', error)
+    throw usage(error instanceof Error ? (error.message.split('. ')[0] ?? '') : 'bad arguments', error)
   }
 }
 

@@ -1,4 +1,7 @@
-/** The daemon's log: pino, on standard error, in lines for people or for machines. Owns what of an error is written down. */
+/**
+ * The daemon's log: pino, on standard error, in lines for people or for machines. Owns what of an error is written down, and that a
+ * start which fails leaves one clear line, not the story of all that went well before.
+ */
 import { AssertionError, KvError } from '@kvchain/core/errors'
 import type { Log } from '@kvchain/node/runtime/runtime'
 import { destination, type Logger, pino } from 'pino'
@@ -7,28 +10,72 @@ import type { Settings } from './settings.js'
 
 const STDERR = 2
 
+/** A start that takes longer has something to tell. */
+const HOLD_MS = 2_000
+const WARN = 40
+
+/** The log of a daemon that starts. */
+export interface StartLog {
+  readonly log: Log
+  /** It has started: what was held is written, and everything from now on at once. */
+  release(): void
+  /** It could not: of what was held only warnings and errors are written. */
+  fail(): void
+}
+
 /** Without a format: pretty when somebody looks on, JSON otherwise. */
-export function makeLog({ logLevel, logFormat }: Pick<Settings, 'logLevel' | 'logFormat'>): Log {
+export function makeLog({ logLevel, logFormat }: Pick<Settings, 'logLevel' | 'logFormat'>): StartLog {
   const format = logFormat ?? (process.stderr.isTTY ? 'pretty' : 'json')
-  const options = { level: logLevel, base: null, serializers: { err: describeError } }
-  return new PinoLog(pino(options, format === 'pretty' ? prettyStream() : jsonStream()))
+  const held = new HeldLines(format === 'pretty' ? prettyStream() : jsonStream())
+  const log = new PinoLog(pino({ level: logLevel, base: null, serializers: { err: describeError } }, held))
+  return { log, release: () => held.end(0), fail: () => held.end(WARN) }
+}
+
+/** Lines of pino's, held back for a moment. */
+class HeldLines implements LineStream {
+  private lines: string[] | undefined = []
+  private readonly timer = setTimeout(() => this.end(0), HOLD_MS).unref()
+
+  constructor(private readonly stream: LineStream) {}
+
+  write(line: string): void {
+    if (this.lines === undefined) this.stream.write(line)
+    else this.lines.push(line)
+  }
+
+  /** Writes what was held from this level up, and holds nothing from now on. */
+  end(level: number): void {
+    clearTimeout(this.timer)
+    const lines = this.lines ?? []
+    this.lines = undefined
+    for (const line of lines) if (levelOf(line) >= level) this.stream.write(line)
+  }
+}
+
+interface LineStream {
+  write(line: string): void
+}
+
+function levelOf(line: string): number {
+  const { level }: { level: number } = JSON.parse(line)
+  return level
 }
 
 /** Synchronous, like the JSON one: the last line before an end is the one that is needed. */
-function prettyStream(): { write(line: string): void } {
+function prettyStream(): LineStream {
   const prettify = pretty.prettyFactory({
     colorize: process.stderr.isTTY,
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
   })
-  return { write: (line) => process.stderr.write(prettify(line)) }
+  return { write: (line) => void process.stderr.write(prettify(line)) }
 }
 
-function jsonStream(): ReturnType<typeof destination> {
+function jsonStream(): LineStream {
   const stream = destination({ fd: STDERR, sync: true })
   // A reader of the log who went away does not stop the daemon.
   stream.on('error', () => {})
-  return stream
+  return { write: (line) => void stream.write(line) }
 }
 
 /** A typed error is told by its code and facts. Only what nobody expected needs the stack. */

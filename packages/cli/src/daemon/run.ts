@@ -18,7 +18,7 @@ import type { Settings } from './settings.js'
 export async function runDaemon(settings: Settings): Promise<void> {
   const network = await readNetwork(settings.network)
   const options = await nodeOptions(settings, network)
-  const log = makeLog(settings)
+  const { log, release, fail } = makeLog(settings)
   const fatal: { handle: (error: unknown) => void } = { handle: () => {} }
   const node = new KvNode(options, { runtime: systemRuntime(log), onFatal: (error) => fatal.handle(error) })
   const started = node.start()
@@ -31,7 +31,9 @@ export async function runDaemon(settings: Settings): Promise<void> {
   node.onStopRequest(() => ending.onRequest())
   try {
     await started
+    release()
   } catch (error) {
+    fail()
     // Called off, it has nothing to complain about.
     if (ending.hasBegun) return
     throw error

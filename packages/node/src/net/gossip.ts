@@ -295,7 +295,8 @@ export class Gossip extends BaseService {
     }
     lane.judging++
     this.track('judge a message', async () => {
-      const verdict = await this.judge(lane, handler, msg.data.slice(), from)
+      // Not `slice`: what the library hands over may be a Buffer, whose `slice` does not copy.
+      const verdict = await this.judge(lane, handler, new Uint8Array(msg.data), from)
       lane.judging--
       this.host.router.reportMessageValidationResult(msgId, from, RESULT[verdict])
     })

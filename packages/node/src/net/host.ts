@@ -138,8 +138,9 @@ export class Deadline {
     private readonly timeoutMs: number,
     ...parents: readonly (AbortSignal | undefined)[]
   ) {
-    setMaxListeners(0, this.controller.signal)
     this.parents = parents.filter((parent) => parent !== undefined)
+    // Hundreds of requests may hang on one signal, and each takes its listener off again.
+    setMaxListeners(0, this.controller.signal, ...this.parents)
     this.cancel = runtime.timers.after(timeoutMs, () => {
       this.timedOut = !this.controller.signal.aborted
       this.controller.abort(new TimeoutError(what, timeoutMs))

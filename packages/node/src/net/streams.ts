@@ -34,8 +34,11 @@ const DEFAULT_BURST = 400
 const MAX_BUCKETS = 1_000
 /** Streams over `maxPerPeer` that are still answered with 'busy'; the library resets what is over that. */
 const BUSY_STREAMS = 128
-/** Beside the data, a stream's buffer holds a length and what arrives with the close. */
-const BUFFER_SLACK_BYTES = 64 * 1024
+/**
+ * A stream's buffer holds, beside the data that is waited for, whatever else arrived in the same moment: up to a whole window of the
+ * multiplexer. Less than that, and a request that is too long would end in a broken stream instead of an answer.
+ */
+const BUFFER_SLACK_BYTES = 512 * 1024
 /** When the answer has been read or written, the other side's close is waited for this long. */
 const LINGER_MS = 1_000
 
@@ -201,6 +204,7 @@ export class Streams extends BaseService {
     })
     const job: Job = { served, from, deadline, working: undefined }
     const admitted = this.admit(served, from)
+    if (!admitted) this.counters_.refused++
     try {
       const answer = admitted ? await this.answer(job, framed) : frame(STATUS.busy)
       // What still arrives is thrown away instead of piling up.
@@ -311,8 +315,7 @@ async function exchange(
       sendError = error
     })
   try {
-    const answer = await framed.read({ signal })
-    return answer.subarray()
+    return plain((await framed.read({ signal })).subarray())
   } catch (error) {
     throw isTooLong(error) ? error : (sendError ?? error)
   }
@@ -321,12 +324,19 @@ async function exchange(
 /** The request, or undefined if it is over the limit. */
 async function readRequest(framed: LengthPrefixedStream<Stream>, signal: AbortSignal): Promise<Uint8Array | undefined> {
   try {
-    const request = await framed.read({ signal })
-    return request.subarray()
+    return plain((await framed.read({ signal })).subarray())
   } catch (error) {
     if (isTooLong(error)) return undefined
     throw error
   }
+}
+
+/**
+ * A Uint8Array with memory of its own. What the library hands over may be a Buffer, whose `slice` does not copy, and a small part of
+ * a large block of memory, which would be kept alive by it.
+ */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
 }
 
 /** Turns a throw of a handler that is not async into a rejection. */
