@@ -1,4 +1,6 @@
 /** What the chain says after a run: blocks, what they hold, when the nodes had them, and which were made for nothing. */
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
 import type { KvClient } from '@kvchain/client/kvClient'
 
 /** A block of the main chain. Times are monotonic milliseconds. */
@@ -47,16 +49,16 @@ export async function readBlocks(
   return blocks.reverse()
 }
 
-/** Tips that some node had and that are not on the main chain: stale blocks, as far as they were seen. */
-export function countStale(
-  blocks: readonly BlockFacts[],
-  tips: readonly ReadonlyMap<string, number>[],
-  fromMs: number,
-): number {
-  const main = new Set(blocks.map(({ hash }) => hash))
-  const stale = new Set<string>()
-  for (const seen of tips) for (const [hash, ms] of seen) if (ms > fromMs && !main.has(hash)) stale.add(hash)
-  return stale.size
+/** Blocks up to a height that a daemon solved, by its log (level debug): stale ones are those that the main chain does not have. */
+export async function countSolved(logFile: string, maxHeight: number): Promise<number> {
+  let solved = 0
+  for await (const line of createInterface({ input: createReadStream(logFile) })) {
+    if (!line.includes('"msg":"block solved"')) continue
+    const entry: unknown = JSON.parse(line)
+    const height = typeof entry === 'object' && entry !== null && 'height' in entry ? Number(entry.height) : Number.NaN
+    if (height <= maxHeight) solved++
+  }
+  return solved
 }
 
 /**

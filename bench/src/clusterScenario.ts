@@ -13,7 +13,7 @@ import { sha256 } from '@kvchain/node/crypto/sodium'
 import { readNetwork } from '@kvchain/node/networkFile'
 import { AbortError } from '@kvchain/node/runtime/errors'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
-import { type BlockFacts, confirmedPerSecond, countStale, readBlocks } from './blocks.js'
+import { type BlockFacts, confirmedPerSecond, countSolved, readBlocks } from './blocks.js'
 import { BenchError } from './errors.js'
 import { GetLoad, PutLoad, type Window } from './loads.js'
 import { type ClusterBenchOptions, usage } from './options.js'
@@ -46,6 +46,8 @@ interface Measured {
   readonly samples: Samples
   readonly lateMs: readonly number[]
   readonly blocks: readonly BlockFacts[]
+  /** Blocks that the nodes solved, from the first after genesis up to the last of `blocks`. */
+  readonly solved: number
   readonly costs: readonly (ProcessCost | undefined)[]
   readonly benchCpuSeconds: number
 }
@@ -61,7 +63,7 @@ export async function runClusterScenario(
   const date = new Date(clock.nowMs()).toISOString()
   const before = measureVerifyRate()
   say(`${options.nodes} daemons start`)
-  const node = (index: number) => ({ mine: index < options.miners, logLevel: 'warn' })
+  const node = (index: number) => ({ mine: index < options.miners, logLevel: 'debug' })
   const clusterOptions = { nodes: options.nodes, network: options.network, node }
   const measured = await withCluster(clusterOptions, (cluster) =>
     measure(cluster, network, options, warmupMs, signal, say).catch(unlessCancelled(signal)),
@@ -156,9 +158,11 @@ async function measure(
     say('the last puts are being confirmed')
     await drain(cluster, [puts, gets], samples, signal)
     const blocks = await readBlocks(connect(0), 0, samples.tips)
+    const tipHeight = blocks.at(-1)?.height ?? 0
+    const solved = await Promise.all(cluster.daemons.map(({ logFile }) => countSolved(logFile, tipHeight)))
     ending.abort()
     await watched.catch(() => {})
-    return { window, puts, gets, samples, lateMs, blocks, ...costs }
+    return { window, puts, gets, samples, lateMs, blocks, solved: solved.reduce((a, b) => a + b, 0), ...costs }
   } finally {
     ending.abort()
     await Promise.all(connections.map((connection) => connection.close()))
@@ -237,7 +241,7 @@ function toFigures(measured: Measured, options: ClusterBenchOptions, verifyRate:
   const confirmedRate = confirmedPerSecond(blocks, fromMs, untilMs)
   const confirmedInAll = blocks.reduce((sum, block) => sum + block.puts, 0)
   const lastMs = blocks.findLast((block) => block.puts > 0)?.everywhereMs
-  const stale = countStale(blocks, samples.tips, startMs)
+  const stale = measured.solved - blocks.length
   const windowSeconds = options.seconds
   return {
     puts: {
@@ -269,7 +273,7 @@ function toFigures(measured: Measured, options: ClusterBenchOptions, verifyRate:
       transactions: summarize(inWindow.map(({ transactions }) => transactions)),
       spreadMs: summarize(inWindow.map(({ firstMs, everywhereMs }) => everywhereMs - firstMs)),
       stale,
-      staleRate: stale / Math.max(1, stale + blocks.filter(({ firstMs }) => firstMs >= startMs).length),
+      staleRate: stale / Math.max(1, measured.solved),
     },
     nodes: measured.costs.map((cost, node) => ({ mines: node < options.miners, cost })),
     benchCpuSeconds: measured.benchCpuSeconds,

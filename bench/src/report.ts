@@ -49,6 +49,7 @@ export interface ClusterReport {
     readonly transactions: Summary | undefined
     /** From the first node that had a block to the last. */
     readonly spreadMs: Summary | undefined
+    /** Of the whole run: solved by some node, and not on the main chain. */
     readonly stale: number
     readonly staleRate: number
   }
@@ -81,7 +82,7 @@ export function formatReport(report: ClusterReport): string {
     latency(`get, ${whole(gets.perSecond)}/s`, gets.latencyMs),
     latency('(put begun late)', puts.lateMs),
     '',
-    row('blocks', String(blocks.count), `${blocks.stale} stale seen (${percent(blocks.staleRate)})`),
+    row('blocks', String(blocks.count), `${blocks.stale} stale in all (${percent(blocks.staleRate)})`),
     row(
       '  interval, s',
       `mean ${seconds(blocks.intervalMs?.mean)}`,

@@ -36,7 +36,10 @@ describe('addresses', () => {
       for (const character of alphabet) {
         if (address[at] === character) continue
         const typo = address.slice(0, at) + character + address.slice(at + 1)
-        expect(codeOf(() => fromAddress(typo, 'kv')), typo).toBe('address-malformed')
+        expect(
+          codeOf(() => fromAddress(typo, 'kv')),
+          typo,
+        ).toBe('address-malformed')
       }
     }
   })
@@ -57,14 +60,18 @@ describe('addresses', () => {
 
   it('have one text for one key', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...alphabet), minLength: 58, maxLength: 58 }), bytes32, (data, key) => {
-        expect(fromAddress(toAddress(key, 'kv'), 'kv')).toEqual(key)
-        try {
-          expect(toAddress(fromAddress(`kv1${data}`, 'kv'), 'kv')).toBe(`kv1${data}`)
-        } catch (error) {
-          expect(error).toBeInstanceOf(AddressError)
-        }
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...alphabet), minLength: 58, maxLength: 58 }),
+        bytes32,
+        (data, key) => {
+          expect(fromAddress(toAddress(key, 'kv'), 'kv')).toEqual(key)
+          try {
+            expect(toAddress(fromAddress(`kv1${data}`, 'kv'), 'kv')).toBe(`kv1${data}`)
+          } catch (error) {
+            expect(error).toBeInstanceOf(AddressError)
+          }
+        },
+      ),
       tries(300),
     )
   })
@@ -88,7 +95,8 @@ describe('namespaces', () => {
   })
 
   it('belong to the account that they name', () => {
-    for (const rest of ['', 'a', 'a/b', '/', '@', '\0']) expect(namespaceOwner(text(own + rest), 'kv')).toEqual(publicKey)
+    for (const rest of ['', 'a', 'a/b', '/', '@', '\0'])
+      expect(namespaceOwner(text(own + rest), 'kv')).toEqual(publicKey)
     expect(namespaceOwner(concatBytes([text(own), hex('fffe00')]), 'kv')).toEqual(publicKey)
   })
 

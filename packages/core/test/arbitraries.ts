@@ -6,9 +6,9 @@ import type { Header } from '@kvchain/core/header'
 import { FAILURES, type Outcome } from '@kvchain/core/outcome'
 import {
   type AccessChange,
+  computeTxid,
   type Expectation,
   encodeBody,
-  computeTxid,
   type Operation,
   type Transaction,
   type TransactionBody,

@@ -88,7 +88,9 @@ describe('a block', () => {
 
   it('decodes to itself', () => {
     fc.assert(
-      fc.property(anyBlock, (original) => { expect(decode(encodeBlock(original))).toEqual(original) }),
+      fc.property(anyBlock, (original) => {
+        expect(decode(encodeBlock(original))).toEqual(original)
+      }),
       tries(300),
     )
   })

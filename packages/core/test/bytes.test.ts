@@ -19,11 +19,16 @@ describe('bytes', () => {
   it('takes lower-case hexadecimal of whole bytes, and nothing else', () => {
     expect(fromHex('')).toEqual(new Uint8Array(0))
     expect(fromHex('00ff0a')).toEqual(Uint8Array.of(0, 255, 10))
-    for (const bad of ['0', '00f', 'FF', '0g', ' 00', '00 ', '0x00', '00\n', 'zz']) expect(fromHex(bad), bad).toBeUndefined()
+    for (const bad of ['0', '00f', 'FF', '0g', ' 00', '00 ', '0x00', '00\n', 'zz'])
+      expect(fromHex(bad), bad).toBeUndefined()
   })
 
   it('turns bytes into hexadecimal and back', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => { expect(hex(toHex(bytes))).toEqual(bytes) }))
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(hex(toHex(bytes))).toEqual(bytes)
+      }),
+    )
   })
 
   it('reads and writes 256-bit big-endian integers', () => {
@@ -31,7 +36,11 @@ describe('bytes', () => {
     expect(toBigInt(hex('0100'))).toBe(256n)
     expect(fromBigInt(0n)).toEqual(ZERO_32)
     expect(toHex(fromBigInt(2n ** 256n - 1n))).toBe('f'.repeat(64))
-    fc.assert(fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), (n) => { expect(toBigInt(fromBigInt(n))).toBe(n) }))
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), (n) => {
+        expect(toBigInt(fromBigInt(n))).toBe(n)
+      }),
+    )
   })
 
   it('compares as unsigned bytes, the shorter first', () => {
@@ -46,7 +55,11 @@ describe('bytes', () => {
 
   it('makes one map key for one byte string', () => {
     const different = fc.tuple(fc.uint8Array(), fc.uint8Array())
-    fc.assert(fc.property(different, ([a, b]) => { expect(toMapKey(a) === toMapKey(b)).toBe(equalBytes(a, b)) }))
+    fc.assert(
+      fc.property(different, ([a, b]) => {
+        expect(toMapKey(a) === toMapKey(b)).toBe(equalBytes(a, b))
+      }),
+    )
     expect(toMapKey(fromUtf8('é'))).not.toBe('é')
   })
 })

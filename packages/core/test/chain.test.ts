@@ -123,9 +123,9 @@ describe('the chain of the vectors', () => {
     for (const { header } of blocks) {
       const spoilt = mine({ ...header, timestampMs: header.timestampMs + 1 }, false)
       expect(codeOf(() => checkHeader(params, sha256, spoilt))).toBe('block-pow')
-      expect(codeOf(() => checkHeaderContext(params, { ...header, height: header.height + 1 }, contextOf(header)))).toBe(
-        'block-height',
-      )
+      expect(
+        codeOf(() => checkHeaderContext(params, { ...header, height: header.height + 1 }, contextOf(header))),
+      ).toBe('block-height')
       const context = contextOf(header)
       expect(codeOf(() => checkHeaderContext(params, { ...header, timestampMs: 0 }, context))).toBe('block-time-old')
       const { target } = header

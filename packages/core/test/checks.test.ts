@@ -19,9 +19,9 @@ import {
   mine,
   put,
   remove,
+  type Step,
   setAccess,
   sha256,
-  type Step,
   testAccount,
   testNetwork,
   text,
@@ -66,7 +66,9 @@ describe('rules 4.1 to 4.7', () => {
     check(transaction, { maxTransactionBytes: size })
     const error = thrownBy(() => check(transaction, { maxTransactionBytes: size - 1 }))
     expect(error).toMatchObject({ code: 'tx-size', data: { size } })
-    expect(codeOf(() => check({ ...transaction, values: undefined }, { maxTransactionBytes: size - 1 }))).toBe('tx-size')
+    expect(codeOf(() => check({ ...transaction, values: undefined }, { maxTransactionBytes: size - 1 }))).toBe(
+      'tx-size',
+    )
   })
 
   it('4.2: bytes of a value, up to the limit', () => {
@@ -125,7 +127,9 @@ describe('rules 4.1 to 4.7', () => {
     expect(codeOf(() => check(missing, { maxTransactionBytes: 300 }))).toBe('tx-size')
     expect(codeOf(() => check(missing))).toBe('tx-value-size')
     expect(codeOf(() => check(missing, { maxValueBytes: 2_000 }))).toBe('tx-namespace')
-    expect(codeOf(() => check({ ...transactionOf(transfer(bob, 0), put('@', 'v')), values: undefined }))).toBe('tx-amount')
+    expect(codeOf(() => check({ ...transactionOf(transfer(bob, 0), put('@', 'v')), values: undefined }))).toBe(
+      'tx-amount',
+    )
   })
 })
 
@@ -171,7 +175,10 @@ describe('rules 5.1 and 5.2', () => {
     const easiest = mine(makeHeader({ target: params.easiestTarget }))
     checkHeader(params, sha256, easiest)
     const easier = mine(makeHeader({ target: fromBigInt(toBigInt(params.easiestTarget) + 1n), height: 9 }))
-    expect(thrownBy(() => checkHeader(params, sha256, easier))).toMatchObject({ code: 'block-target', data: { height: 9 } })
+    expect(thrownBy(() => checkHeader(params, sha256, easier))).toMatchObject({
+      code: 'block-target',
+      data: { height: 9 },
+    })
     expect(codeOf(() => checkHeader(params, sha256, makeHeader({ target: ZERO_32 })))).toBe('block-target')
     expect(codeOf(() => checkHeader(params, sha256, makeHeader({ target: hex('ff'.repeat(32)) })))).toBe('block-target')
     expect(codeOf(() => checkHeader(params, sha256, makeHeader({ target: fromBigInt(1n) })))).toBe('block-pow')
@@ -202,11 +209,19 @@ describe('rules 5.7 to 5.10', () => {
   })
 
   it('5.7: the transactions are those of the header, whatever else is wrong with them', () => {
-    const others = [[], [first], [second, first], [first, second, second], [first, { ...second, outcome: { code: 'no-entry', operation: 0 } }]]
+    const others = [
+      [],
+      [first],
+      [second, first],
+      [first, second, second],
+      [first, { ...second, outcome: { code: 'no-entry', operation: 0 } }],
+    ]
     for (const transactions of others as (readonly IncludedTransaction[])[]) {
       const mutated = { ...block, transactions }
       expect(codeOf(() => checkIn(mutated))).toBe('block-mutated')
-      expect(codeOf(() => checkIn(mutated, { maxTransactions: 0, maxBlockBytes: 0, maxTransactionBytes: 0 }))).toBe('block-mutated')
+      expect(codeOf(() => checkIn(mutated, { maxTransactions: 0, maxBlockBytes: 0, maxTransactionBytes: 0 }))).toBe(
+        'block-mutated',
+      )
     }
     expect(codeOf(() => checkIn({ ...block, header: { ...block.header, txRoot: ZERO_32 } }))).toBe('block-mutated')
   })
@@ -227,7 +242,11 @@ describe('rules 5.7 to 5.10', () => {
   it('5.10: each transaction passes rules 4.1 to 4.7', () => {
     const bad = included(makeTransaction(alice, [transfer(bob, 0)], { nonce: 2 }))
     const error = thrownBy(() => checkIn(blockOf(first, second, bad)))
-    expect(error).toMatchObject({ code: 'block-transaction', data: { index: 2, rule: 'tx-amount' }, cause: { code: 'tx-amount' } })
+    expect(error).toMatchObject({
+      code: 'block-transaction',
+      data: { index: 2, rule: 'tx-amount' },
+      cause: { code: 'tx-amount' },
+    })
   })
 
   it('5.10: values that are not those of the bodies are not the header’s fault', () => {

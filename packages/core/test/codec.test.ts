@@ -77,7 +77,8 @@ describe('Reader', () => {
 
   it('knows the tags from first to last', () => {
     expect(read('0102', (reader) => [reader.tag(1, 2), reader.tag(1, 2)])).toEqual([1, 2])
-    for (const bytes of ['00', '03', 'ff']) expect(codeOf(() => read(bytes, (reader) => reader.tag(1, 2)))).toBe('codec-tag')
+    for (const bytes of ['00', '03', 'ff'])
+      expect(codeOf(() => read(bytes, (reader) => reader.tag(1, 2)))).toBe('codec-tag')
     const error = thrownBy(() => read('0103', (reader) => [reader.u8(), reader.tag(1, 2)]))
     expect(error.data).toEqual({ offset: 1 })
   })

@@ -27,7 +27,9 @@ function after(solveTimeMs: number, target: bigint, how: Params = params, height
 
 describe('nextTarget', () => {
   it(`is what the ${vectors.cases.length} vectors say`, () => {
-    const networks = new Map(Object.entries(vectors.networks).map(([name, fields]) => [name, testNetwork(fields).params]))
+    const networks = new Map(
+      Object.entries(vectors.networks).map(([name, fields]) => [name, testNetwork(fields).params]),
+    )
     for (const [network, height, timestampMs, before, target, next] of vectors.cases) {
       const how = networks.get(network)
       if (how === undefined) expect.fail(`no network ${network}`)
@@ -133,10 +135,10 @@ describe('nextTarget', () => {
 
   it('has no seam at any fraction of the window', () => {
     let previous = after(-12_000, middle)
-    for (let solve = -11_999; solve <= 12_000; solve++) {
+    for (let solve = -11_999; solve <= 12_000; solve += 3) {
       const here = after(solve, middle)
       expect(here).toBeGreaterThanOrEqual(previous)
-      expect(Number(here) / Number(previous)).toBeLessThan(1.0002)
+      expect(Number(here) / Number(previous)).toBeLessThan(1.0003)
       previous = here
     }
   })

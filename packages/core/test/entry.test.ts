@@ -145,7 +145,9 @@ describe('accounts', () => {
       }),
       tries(300),
     )
-    expect(codeOf(() => decodeAccount(hex(`${'00'.repeat(32)}0020000000000000${'00'.repeat(8)}`)))).toBe('codec-integer')
+    expect(codeOf(() => decodeAccount(hex(`${'00'.repeat(32)}0020000000000000${'00'.repeat(8)}`)))).toBe(
+      'codec-integer',
+    )
     expect(codeOf(() => decodeAccount(hex(`${'00'.repeat(40)}0020000000000000`)))).toBe('codec-integer')
   })
 

@@ -19,7 +19,10 @@ describe('genesis', () => {
 
   it('holds the allocations, and proves them', () => {
     const [alice, bob] = [testAccount('alice'), testAccount('bob')]
-    const allocations = [alice, bob].map(({ publicKey }, i) => ({ address: toAddress(publicKey, 'kvt'), amount: i + 1 }))
+    const allocations = [alice, bob].map(({ publicKey }, i) => ({
+      address: toAddress(publicKey, 'kvt'),
+      amount: i + 1,
+    }))
     const genesis = makeGenesis(sha256, testNetwork({ allocations }))
     expect(genesis.accounts).toEqual([
       { publicKey: alice.publicKey, balance: 1, nonce: 0 },
@@ -54,6 +57,14 @@ describe('genesis', () => {
       hashOf(testNetwork({ blockReward: 51 })),
     ]
     expect(new Set([own, ...others]).size).toBe(5)
-    expect(hashOf(parseNetwork({ ...networkJson(), description: 'the same', policy: { mining: 'always', settleDepth: 1, listen: [], bootstrap: [] } }))).toBe(own)
+    expect(
+      hashOf(
+        parseNetwork({
+          ...networkJson(),
+          description: 'the same',
+          policy: { mining: 'always', settleDepth: 1, listen: [], bootstrap: [] },
+        }),
+      ),
+    ).toBe(own)
   })
 })

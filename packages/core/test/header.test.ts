@@ -11,7 +11,7 @@ import {
 import { meetsTarget, powHash, targetWork } from '@kvchain/core/pow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bytes32, header as anyHeader } from './arbitraries.js'
+import { header as anyHeader, bytes32 } from './arbitraries.js'
 import { codeOf, hex, makeHeader, readVectors, sha256, tries } from './helpers.js'
 
 type HeaderJson = { [K in keyof Header]: Header[K] extends number ? number : string }
@@ -96,7 +96,9 @@ describe('headers', () => {
 
   it('decode to themselves; any other bytes are refused or re-encode to themselves', () => {
     fc.assert(
-      fc.property(anyHeader, (header) => { expect(decodeHeader(encodeHeader(header))).toEqual(header) }),
+      fc.property(anyHeader, (header) => {
+        expect(decodeHeader(encodeHeader(header))).toEqual(header)
+      }),
       tries(500),
     )
     fc.assert(

@@ -6,7 +6,7 @@ import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncludedTransaction } from '@kvchain/core/block'
 import { transactionRoot } from '@kvchain/core/block'
-import { fromHex, fromUtf8, toHex, ZERO_32 } from '@kvchain/core/bytes'
+import { equalBytes, fromHex, fromUtf8, toHex, ZERO_32 } from '@kvchain/core/bytes'
 import type { Account, Entry } from '@kvchain/core/entry'
 import { KvError } from '@kvchain/core/errors'
 import { type Header, headerHash } from '@kvchain/core/header'
@@ -52,6 +52,11 @@ export function text(value: string): Uint8Array {
 /** A file of vectors/, which make_vectors.py made. */
 export function readVectors<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(`./vectors/${name}.json`, import.meta.url), 'utf8')) as T
+}
+
+/** Equality of byte strings, fast enough for properties. */
+export function expectBytes(found: Uint8Array, expected: Uint8Array): void {
+  if (!equalBytes(found, expected)) expect(toHex(found)).toBe(toHex(expected))
 }
 
 /** The typed error that `run` throws. */

@@ -43,7 +43,12 @@ function refusal(spoil: (json: NetworkJson) => void): NetworkError {
 describe('a network file', () => {
   it('gives name, parameters and policy', () => {
     const json = networkJson({ allocations: [{ address: alice, amount: 5 }] })
-    const network = parseNetwork({ ...json, $schema: 'x', description: 'd', reasons: { 'consensus.blockReward': 'why' } })
+    const network = parseNetwork({
+      ...json,
+      $schema: 'x',
+      description: 'd',
+      reasons: { 'consensus.blockReward': 'why' },
+    })
     expect(network.name).toBe('test')
     expect(network.policy).toEqual(json.policy)
     expect(network.params.initialTarget).toEqual(hex('0f'.padEnd(64, 'f')))
@@ -52,18 +57,21 @@ describe('a network file', () => {
     expect(network.params.blockIntervalMs).toBe(2_000)
   })
 
-  it.each(Object.entries(bounds))('takes %s from its lowest to its highest value and no others', (field, [low, high]) => {
-    for (const value of [low, high]) {
-      const { params } = testNetwork({ ...wide(field, value), [field]: value })
-      expect(params).toMatchObject({ [field]: value })
-    }
-    for (const value of [low - 1, high + 1, low + 0.5, `${low}`, null, Number.NaN, [low]]) {
-      const error = refusal((json) => {
-        json.consensus[field] = value
-      })
-      expect(error).toMatchObject({ code: 'network-schema', data: { path: `/consensus/${field}` } })
-    }
-  })
+  it.each(Object.entries(bounds))(
+    'takes %s from its lowest to its highest value and no others',
+    (field, [low, high]) => {
+      for (const value of [low, high]) {
+        const { params } = testNetwork({ ...wide(field, value), [field]: value })
+        expect(params).toMatchObject({ [field]: value })
+      }
+      for (const value of [low - 1, high + 1, low + 0.5, `${low}`, null, Number.NaN, [low]]) {
+        const error = refusal((json) => {
+          json.consensus[field] = value
+        })
+        expect(error).toMatchObject({ code: 'network-schema', data: { path: `/consensus/${field}` } })
+      }
+    },
+  )
 
   it.each<[string, unknown]>([
     ['name', ''],
@@ -172,14 +180,51 @@ describe('a network file', () => {
   it.each<[string, string, Record<string, unknown>]>([
     ['a target of 0', 'initialTarget', { initialTarget: '0'.repeat(64) }],
     ['an easiest target of 0', 'easiestTarget', { easiestTarget: '0'.repeat(64) }],
-    ['a first target above the easiest', 'initialTarget', { initialTarget: '1f'.padEnd(64, 'f'), easiestTarget: '1e'.padEnd(64, 'f') }],
+    [
+      'a first target above the easiest',
+      'initialTarget',
+      { initialTarget: '1f'.padEnd(64, 'f'), easiestTarget: '1e'.padEnd(64, 'f') },
+    ],
     ['a transaction no larger than a value', 'maxTransactionBytes', { maxValueBytes: 4_000 }],
     ['a block no larger than a transaction', 'maxBlockBytes', { maxBlockBytes: 4_000 }],
     ['an address that is none', 'allocations/0/address', { allocations: [{ address: 'x', amount: 1 }] }],
-    ['an address of another network', 'allocations/1/address', { allocations: [{ address: alice, amount: 1 }, { address: toAddress(testAccount('bob').publicKey, 'kv'), amount: 1 }] }],
-    ['an address twice', 'allocations', { allocations: [{ address: alice, amount: 1 }, { address: bob, amount: 1 }, { address: alice, amount: 2 }] }],
-    ['too many coins', 'allocations', { blockReward: 0, allocations: [{ address: alice, amount: 2 ** 53 - 1 }, { address: bob, amount: 1 }] }],
-    ['too many coins with the rewards', 'allocations', { blockReward: 2 ** 20, allocations: [{ address: alice, amount: 2 ** 52 }] }],
+    [
+      'an address of another network',
+      'allocations/1/address',
+      {
+        allocations: [
+          { address: alice, amount: 1 },
+          { address: toAddress(testAccount('bob').publicKey, 'kv'), amount: 1 },
+        ],
+      },
+    ],
+    [
+      'an address twice',
+      'allocations',
+      {
+        allocations: [
+          { address: alice, amount: 1 },
+          { address: bob, amount: 1 },
+          { address: alice, amount: 2 },
+        ],
+      },
+    ],
+    [
+      'too many coins',
+      'allocations',
+      {
+        blockReward: 0,
+        allocations: [
+          { address: alice, amount: 2 ** 53 - 1 },
+          { address: bob, amount: 1 },
+        ],
+      },
+    ],
+    [
+      'too many coins with the rewards',
+      'allocations',
+      { blockReward: 2 ** 20, allocations: [{ address: alice, amount: 2 ** 52 }] },
+    ],
   ])('is refused for its values: %s', (_name, field, consensus) => {
     const error = thrownBy(() => testNetwork(consensus))
     expect(error).toBeInstanceOf(NetworkError)
@@ -192,7 +237,13 @@ describe('a network file', () => {
     testNetwork({ initialTarget: '1'.padStart(64, '0'), easiestTarget: '1'.padStart(64, '0') })
     testNetwork({ blockReward: 0, allocations: [{ address: alice, amount: 2 ** 53 - 1 }] })
     testNetwork({ blockReward: 2 ** 20, allocations: [{ address: alice, amount: 2 ** 52 - 1 }] })
-    testNetwork({ blockReward: 2 ** 20, allocations: [{ address: alice, amount: 2 ** 51 }, { address: bob, amount: 2 ** 51 - 1 }] })
+    testNetwork({
+      blockReward: 2 ** 20,
+      allocations: [
+        { address: alice, amount: 2 ** 51 },
+        { address: bob, amount: 2 ** 51 - 1 },
+      ],
+    })
   })
 })
 
@@ -229,7 +280,10 @@ describe('encodeParams', () => {
     for (const [field, value] of Object.entries(changes)) {
       seen.add(encode({ ...base, consensus: { ...base.consensus, [field]: value } }))
     }
-    const renamed = { addressPrefix: 'kvu', allocations: [{ address: toAddress(testAccount('alice').publicKey, 'kvu'), amount: 5 }] }
+    const renamed = {
+      addressPrefix: 'kvu',
+      allocations: [{ address: toAddress(testAccount('alice').publicKey, 'kvu'), amount: 5 }],
+    }
     seen.add(encode({ ...base, consensus: { ...base.consensus, ...renamed } }))
     // All but proofOfWork, of which there is one.
     expect(seen.size).toBe(2 + Object.keys(changes).length + 1)

@@ -4,7 +4,18 @@ import { checkHeaderContext, checkHeaderTime, checkIncludable, medianTime, minim
 import { transactionSize } from '@kvchain/core/transaction'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { codeOf, hex, makeHeader, makeTransaction, put, type Terms, testAccount, testNetwork, thrownBy, tries } from './helpers.js'
+import {
+  codeOf,
+  hex,
+  makeHeader,
+  makeTransaction,
+  put,
+  type Terms,
+  testAccount,
+  testNetwork,
+  thrownBy,
+  tries,
+} from './helpers.js'
 
 const { params } = testNetwork()
 const alice = testAccount('alice')
@@ -100,7 +111,10 @@ describe('rule 5.6', () => {
 describe('rules 6.1 to 6.4', () => {
   const sender: Account = { publicKey: alice.publicKey, balance: 1_000, nonce: 3 }
 
-  function check(terms: Terms, changes: { account?: Partial<Account>; minFeePerByte?: number; height?: number } = {}): void {
+  function check(
+    terms: Terms,
+    changes: { account?: Partial<Account>; minFeePerByte?: number; height?: number } = {},
+  ): void {
     const transaction = makeTransaction(alice, [put('k', 'value')], { nonce: 3, ...terms })
     const network = { ...params, minFeePerByte: changes.minFeePerByte ?? 0 }
     checkIncludable(network, transaction, { ...sender, ...changes.account }, changes.height ?? 20)
@@ -112,8 +126,14 @@ describe('rules 6.1 to 6.4', () => {
   })
 
   it('6.1: the account nonce is the next one', () => {
-    expect(thrownBy(() => check({ nonce: 2 }))).toMatchObject({ code: 'tx-nonce-used', data: { accountNonce: 2, expected: 3 } })
-    expect(thrownBy(() => check({ nonce: 4 }))).toMatchObject({ code: 'tx-nonce-gap', data: { accountNonce: 4, expected: 3 } })
+    expect(thrownBy(() => check({ nonce: 2 }))).toMatchObject({
+      code: 'tx-nonce-used',
+      data: { accountNonce: 2, expected: 3 },
+    })
+    expect(thrownBy(() => check({ nonce: 4 }))).toMatchObject({
+      code: 'tx-nonce-gap',
+      data: { accountNonce: 4, expected: 3 },
+    })
     expect(codeOf(() => check({ nonce: Number.MAX_SAFE_INTEGER }))).toBe('tx-nonce-gap')
     expect(codeOf(() => check({ nonce: 0 }))).toBe('tx-nonce-used')
   })
@@ -122,7 +142,10 @@ describe('rules 6.1 to 6.4', () => {
     check({ validUntil: 0 }, { height: 2 ** 32 - 1 })
     check({ validUntil: 21 })
     check({ validUntil: 20 })
-    expect(thrownBy(() => check({ validUntil: 19 }))).toMatchObject({ code: 'tx-expired', data: { validUntil: 19, height: 20 } })
+    expect(thrownBy(() => check({ validUntil: 19 }))).toMatchObject({
+      code: 'tx-expired',
+      data: { validUntil: 19, height: 20 },
+    })
   })
 
   it('6.3: the fee is what each byte costs, values counted', () => {
@@ -138,7 +161,10 @@ describe('rules 6.1 to 6.4', () => {
 
   it('6.4: the sender holds the fee', () => {
     check({ fee: 1_000 })
-    expect(thrownBy(() => check({ fee: 1_001 }))).toMatchObject({ code: 'tx-balance', data: { balance: 1_000, fee: 1_001 } })
+    expect(thrownBy(() => check({ fee: 1_001 }))).toMatchObject({
+      code: 'tx-balance',
+      data: { balance: 1_000, fee: 1_001 },
+    })
     check({ fee: 0 }, { account: { balance: 0 } })
   })
 

@@ -42,7 +42,8 @@ describe('signatures', () => {
     fc.assert(
       fc.property(mutation, (change) => {
         const wrong = mutate(signature, change)
-        if (Buffer.compare(wrong, signature) !== 0) expect(verifySignature(wrong, message, account.publicKey)).toBe(false)
+        if (Buffer.compare(wrong, signature) !== 0)
+          expect(verifySignature(wrong, message, account.publicKey)).toBe(false)
       }),
       tries(2_000),
     )

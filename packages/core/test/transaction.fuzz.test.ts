@@ -1,5 +1,11 @@
 import { CodecError } from '@kvchain/core/codec'
-import { decodeBody, decodeTransaction, encodeBody, encodeTransaction, transactionSize } from '@kvchain/core/transaction'
+import {
+  decodeBody,
+  decodeTransaction,
+  encodeBody,
+  encodeTransaction,
+  transactionSize,
+} from '@kvchain/core/transaction'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { body, mutate, mutation, transaction } from './arbitraries.js'
@@ -24,7 +30,8 @@ describe('any transaction', () => {
         expect(decodeTransaction(bytes, sha256, genesisHash)).toEqual(original)
         expect(transactionSize(original)).toBe(
           original.values === undefined
-            ? bytes.length + original.body.operations.reduce((sum, o) => sum + (o.kind === 'put' ? o.valueLength : 0), 0)
+            ? bytes.length +
+                original.body.operations.reduce((sum, o) => sum + (o.kind === 'put' ? o.valueLength : 0), 0)
             : bytes.length,
         )
       }),
@@ -34,7 +41,9 @@ describe('any transaction', () => {
 
   it('has a body that decodes to itself', () => {
     fc.assert(
-      fc.property(body, (original) => { expect(decodeBody(encodeBody(original))).toEqual(original) }),
+      fc.property(body, (original) => {
+        expect(decodeBody(encodeBody(original))).toEqual(original)
+      }),
       tries(300),
     )
   })

@@ -1,5 +1,5 @@
 import { toHex } from '@kvchain/core/bytes'
-import { CodecError } from '@kvchain/core/codec'
+import { CodecError, decodeAll, encodeWith } from '@kvchain/core/codec'
 import {
   type AccessChange,
   computeTxid,
@@ -16,12 +16,11 @@ import {
   valueDigest,
   writeAccess,
 } from '@kvchain/core/transaction'
-import { decodeAll, encodeWith } from '@kvchain/core/codec'
 import { keyPairFromSeed, signMessage } from '@kvchain/node/crypto/sodium'
 import { describe, expect, it } from 'vitest'
 import {
-  assertThat,
   absent,
+  assertThat,
   codeOf,
   genesisHash,
   hex,

@@ -3,7 +3,7 @@ import { AssertionError } from '@kvchain/core/errors'
 import { decodeProof, encodeProof, StateTree, type TreeProof, verifyProof } from '@kvchain/core/tree'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bytes32, proof as anyProof } from './arbitraries.js'
+import { proof as anyProof, bytes32 } from './arbitraries.js'
 import { codeOf, hex, readVectors, sha256, text, thrownBy, tries } from './helpers.js'
 
 interface TreeVectors {

@@ -19,7 +19,7 @@ import {
   type TxErrorCode,
 } from '@kvchain/core/checks'
 import { type CodecErrorCode, Reader } from '@kvchain/core/codec'
-import { type NetworkErrorCode } from '@kvchain/core/params'
+import type { NetworkErrorCode } from '@kvchain/core/params'
 import { checkHeaderContext, checkHeaderTime, checkIncludable } from '@kvchain/core/rules'
 import { readWriteAccess } from '@kvchain/core/transaction'
 import { describe, expect, it } from 'vitest'
@@ -32,8 +32,8 @@ import {
   makeTransaction,
   mine,
   put,
-  sha256,
   type Step,
+  sha256,
   type Terms,
   testAccount,
   testNetwork,
@@ -84,10 +84,16 @@ const ofBlocks: Record<BlockErrorCode, (() => void) | 'node'> = {
   'block-mutated': () => checkBody(params, sha256, { ...blockOf([]), transactions: [included(good)] }),
   'block-size': () => {
     const values = (nonce: number) => [0, 1].map((i) => put(`${nonce}${i}`, 'v'.repeat(1_000)))
-    checkBody(params, sha256, blockOf([0, 1].map((nonce) => included(makeTransaction(alice, values(nonce), { nonce })))))
+    checkBody(
+      params,
+      sha256,
+      blockOf([0, 1].map((nonce) => included(makeTransaction(alice, values(nonce), { nonce })))),
+    )
   },
-  'block-count': () => checkBody(params, sha256, blockOf([good, good, good].map((transaction) => included(transaction)))),
-  'block-transaction': () => checkBody(params, sha256, blockOf([included(makeTransaction(alice, [transfer(alice, 0)]))])),
+  'block-count': () =>
+    checkBody(params, sha256, blockOf([good, good, good].map((transaction) => included(transaction)))),
+  'block-transaction': () =>
+    checkBody(params, sha256, blockOf([included(makeTransaction(alice, [transfer(alice, 0)]))])),
   'block-height': () => checkHeaderContext(params, { ...child, height: 8 }, context),
   'block-target': () => checkHeaderContext(params, { ...child, target: params.easiestTarget }, context),
   'block-time-old': () => checkHeaderContext(params, { ...child, timestampMs: parent.timestampMs }, context),
@@ -161,7 +167,11 @@ describe('every code', () => {
       const error = blockTransactionError(cause, 3)
       const mutated = code === 'tx-value-missing' || code === 'tx-value-digest'
       expect(error).toBeInstanceOf(BlockError)
-      expect(error).toMatchObject({ code: mutated ? 'block-mutated' : 'block-transaction', data: { index: 3, rule: code }, cause })
+      expect(error).toMatchObject({
+        code: mutated ? 'block-mutated' : 'block-transaction',
+        data: { index: 3, rule: code },
+        cause,
+      })
     }
     const bug = new TypeError('a bug')
     expect(blockTransactionError(bug, 3)).toBe(bug)

@@ -16,7 +16,7 @@ import { assert } from '@kvchain/core/errors'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { keepInReach } from './children.js'
 import { LabError } from './errors.js'
-import { type CliOptions, type CliResult, DAEMON_LAUNCHER, runCli } from './launchers.js'
+import { type CliOptions, type CliResult, cleanEnvironment, DAEMON_LAUNCHER, runCli } from './launchers.js'
 import { type Found, type WaitOptions, waitUntil } from './wait.js'
 
 export interface DaemonOptions {
@@ -186,7 +186,11 @@ export class Daemon {
     try {
       const args = [DAEMON_LAUNCHER, 'daemon', ...toArguments(this.options)]
       // Its own process group: Ctrl-C in a terminal reaches this process alone, which then ends the daemons in its own way.
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', log.fd], detached: true })
+      const child = spawn(process.execPath, args, {
+        env: cleanEnvironment(),
+        stdio: ['ignore', 'pipe', log.fd],
+        detached: true,
+      })
       keepInReach(child)
       const run = { child, exit: exitOf(child), client: this.connect(), ended: false }
       this.run = run

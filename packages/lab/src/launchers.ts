@@ -8,6 +8,11 @@ import { LabError } from './errors.js'
 export const DAEMON_LAUNCHER: string = fileURLToPath(new URL('../../../bin/kvchain', import.meta.url))
 export const CLI_LAUNCHER: string = fileURLToPath(new URL('../../../bin/kvchain-cli', import.meta.url))
 
+/** This process's environment without what would change how the programs behave. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KVCHAIN_')))
+}
+
 export interface CliResult {
   /** Null when it was ended by a signal. */
   readonly exitCode: number | null
@@ -24,20 +29,33 @@ export interface CliOptions {
 
 /** Runs `kvchain-cli` and returns what came of it, whatever the exit code. Throws LabError `lab-timeout`. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return runProgram(CLI_LAUNCHER, args, options)
+}
+
+/** The same for `kvchain`: for what ends by itself, such as a daemon that cannot start. */
+export function runKvchain(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  return runProgram(DAEMON_LAUNCHER, args, options)
+}
+
+function runProgram(launcher: string, args: readonly string[], options: CliOptions): Promise<CliResult> {
   const { input, timeoutMs = 60_000 } = options
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI_LAUNCHER, ...args], { timeout: timeoutMs, killSignal: 'SIGKILL' })
+    const child = spawn(process.execPath, [launcher, ...args], {
+      env: cleanEnvironment(),
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+    })
     keepInReach(child)
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
     child.once('error', (error) =>
-      reject(new LabError('lab-start', `kvchain-cli could not be started: ${error.message}`, {}, error)),
+      reject(new LabError('lab-start', `${launcher} could not be started: ${error.message}`, {}, error)),
     )
     child.once('close', (exitCode, signal) => {
       if (signal === 'SIGKILL') {
-        reject(new LabError('lab-timeout', `kvchain-cli ${args.join(' ')} did not end within ${timeoutMs / 1000} s`))
+        reject(new LabError('lab-timeout', `${launcher} ${args.join(' ')} did not end within ${timeoutMs / 1000} s`))
       } else resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() })
     })
     // A command that reads nothing may be gone before this arrives.

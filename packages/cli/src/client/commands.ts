@@ -5,7 +5,7 @@
 import type { Expect, Receipt } from '@kvchain/client/contract/schemas'
 import type { TxStatus } from '@kvchain/client/contract/tx'
 import { ClientError, RpcError } from '@kvchain/client/errors'
-import { KvClient } from '@kvchain/client/kvClient'
+import type { KvClient } from '@kvchain/client/kvClient'
 import { UnixTransport } from '@kvchain/client/unixTransport'
 import type { Command } from 'commander'
 import { CliError, usageError } from '../exits.js'
@@ -211,6 +211,8 @@ async function ask<T>(options: GlobalOptions, work: (client: KvClient) => Promis
     ...(dataDir === undefined ? {} : { dataDir }),
     ...(network === undefined ? {} : { network }),
   })
+  // The contract's schemas take longer to load than all the rest: a wrong command line need not wait for them.
+  const { KvClient } = await import('@kvchain/client/kvClient')
   const client = new KvClient(new UnixTransport({ path: daemon.path, timeoutMs }))
   try {
     return await work(client)

@@ -101,6 +101,19 @@ describe('answers', () => {
     expect(text(await ask(bytes('who')))).toBe(client.host.peerId)
   })
 
+  it('and requests are arrays with memory of their own, which `slice` copies', async () => {
+    const seen: Uint8Array[] = []
+    const { ask } = await pair(async (request) => {
+      seen.push(request)
+      return request
+    })
+    seen.push(await ask(bytes('own')))
+    expect(seen.map((data) => [text(data), Buffer.isBuffer(data)])).toEqual([
+      ['own', false],
+      ['own', false],
+    ])
+  })
+
   it('go both ways at the same time, many at once', async () => {
     const { ask, client, server } = await pair(echo)
     await client.streams.handle('back', LIMITS, async () => bytes('back'))

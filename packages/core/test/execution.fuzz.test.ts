@@ -1,17 +1,10 @@
 import { toAddress } from '@kvchain/core/address'
 import { equalBytes, toHex, ZERO_32 } from '@kvchain/core/bytes'
-import {
-  accountDigest,
-  accountPath,
-  type Entry,
-  entryDigest,
-  entryPath,
-  isEmptyAccount,
-} from '@kvchain/core/entry'
+import { accountDigest, accountPath, type Entry, entryDigest, entryPath, isEmptyAccount } from '@kvchain/core/entry'
 import { FAILURES } from '@kvchain/core/outcome'
 import { treeChanges, undoOf, undoTreeChanges } from '@kvchain/core/state'
-import { StateTree } from '@kvchain/core/tree'
 import type { AccessChange, Expectation, Transaction } from '@kvchain/core/transaction'
+import { StateTree } from '@kvchain/core/tree'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -28,6 +21,7 @@ import {
   testAccount,
   testNetwork,
   transfer,
+  tries,
   writersOf,
 } from './helpers.js'
 
@@ -38,17 +32,27 @@ const who = fc.constantFrom(...accounts)
 
 const keys = ['a', 'b', 'c', `@${toAddress(alice.publicKey, 'kvt')}/x`]
 const values = ['', 'one', 'two']
-const digests = values.map((value) => put('k', value).operation).map((operation): Expectation => ({
-  kind: 'digest',
-  digest: operation.kind === 'put' ? operation.valueDigest : ZERO_32,
-}))
+const digests = values
+  .map((value) => put('k', value).operation)
+  .map(
+    (operation): Expectation => ({
+      kind: 'digest',
+      digest: operation.kind === 'put' ? operation.valueDigest : ZERO_32,
+    }),
+  )
 const expectations: Expectation[] = [
   { kind: 'any' },
   { kind: 'absent' },
   ...[1, 2, 3].map((version): Expectation => ({ kind: 'version', version })),
   ...digests,
 ]
-const accesses: AccessChange[] = [{ kind: 'keep' }, { kind: 'private' }, { kind: 'open' }, writersOf(bob), writersOf(bob, carol)]
+const accesses: AccessChange[] = [
+  { kind: 'keep' },
+  { kind: 'private' },
+  { kind: 'open' },
+  writersOf(bob),
+  writersOf(bob, carol),
+]
 
 const key = fc.constantFrom(...keys)
 /** Mostly such as hold, so that most transactions are not lost at their first operation. */
@@ -62,7 +66,12 @@ const access = fc.oneof(
 )
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.tuple(key, fc.constantFrom(...values), expectation, access).map(([k, value, expect, change]) => put(k, value, { expect, access: change })) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(key, fc.constantFrom(...values), expectation, access)
+      .map(([k, value, expect, change]) => put(k, value, { expect, access: change })),
+  },
   { weight: 2, arbitrary: fc.tuple(key, expectation).map(([k, expect]) => remove(k, expect)) },
   {
     weight: 2,
@@ -71,7 +80,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       .map(([k, expect, owner, change]) => setAccess(k, { expect, access: change, ...(owner && { owner }) })),
   },
   { weight: 1, arbitrary: fc.tuple(who, fc.integer({ min: 1, max: 120 })).map(([to, amount]) => transfer(to, amount)) },
-  { weight: 1, arbitrary: fc.tuple(key, fc.constantFrom(...expectations.slice(1))).map(([k, expect]) => assertThat(k, expect)) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(key, fc.constantFrom(...expectations.slice(1))).map(([k, expect]) => assertThat(k, expect)),
+  },
 )
 
 interface Plan {
@@ -94,10 +106,12 @@ function treeOf(state: MapState): StateTree {
     path: entryPath(sha256, entry.key),
     digest: entryDigest(sha256, entry),
   }))
-  const held = [...state.accounts.values()].filter((account) => !isEmptyAccount(account)).map((account) => ({
-    path: accountPath(sha256, account.publicKey),
-    digest: accountDigest(sha256, account),
-  }))
+  const held = [...state.accounts.values()]
+    .filter((account) => !isEmptyAccount(account))
+    .map((account) => ({
+      path: accountPath(sha256, account.publicKey),
+      digest: accountDigest(sha256, account),
+    }))
   return StateTree.empty(sha256).update([...entries, ...held])
 }
 
@@ -108,8 +122,8 @@ function toTransactions(state: MapState, plans: readonly Plan[]): Transaction[] 
   for (const { sender, steps, fee } of plans) {
     const account = state.account(sender.publicKey)
     const { nonce, fees } = used.get(sender) ?? { nonce: account.nonce, fees: 0 }
-    // Transfers may leave less than this: then the whole block would be invalid. So a fee is asked of the rich only.
-    const paid = account.balance - fees >= 1_000 ? fee : 0
+    // Only of whom no transfers of this block can leave too poor to pay: else the whole block would be invalid.
+    const paid = account.balance - fees >= 3_000 ? fee : 0
     transactions.push(makeTransaction(sender, steps, { nonce, fee: paid }))
     used.set(sender, { nonce: nonce + 1, fees: fees + paid })
   }
@@ -169,7 +183,10 @@ describe('any chain of blocks', () => {
       fc.property(fc.array(plan, { maxLength: 6 }), fc.nat(6), (plans, cut) => {
         const start = () => new MapState().fund(alice, 20_000).fund(bob, 5_000)
         const free = { ...params, blockReward: 0 }
-        const transactions = toTransactions(start(), plans.map((one) => ({ ...one, fee: 0 })))
+        const transactions = toTransactions(
+          start(),
+          plans.map((one) => ({ ...one, fee: 0 })),
+        )
         const whole = start()
         const joined = executeBlock(whole, free, { height: 1, miner: ZERO_32, transactions })
         whole.commit(joined.changes)

@@ -1,95 +1,24 @@
+/** Every operation with every outcome that it can have (protocol.md section 6). */
 import { toAddress } from '@kvchain/core/address'
-import { toHex, ZERO_32 } from '@kvchain/core/bytes'
+import { ZERO_32 } from '@kvchain/core/bytes'
 import { type Entry, entryDigest } from '@kvchain/core/entry'
-import { AssertionError } from '@kvchain/core/errors'
-import { OK, type Outcome } from '@kvchain/core/outcome'
-import { applyTransaction, payMiner, StateView, treeChanges } from '@kvchain/core/state'
-import { type Expectation, type Transaction, valueDigest } from '@kvchain/core/transaction'
+import { OK } from '@kvchain/core/outcome'
+import { type Expectation, valueDigest } from '@kvchain/core/transaction'
 import { describe, expect, it } from 'vitest'
 import {
   absent,
   assertThat,
-  codeOf,
-  executeBlock,
   keep,
-  MapState,
-  makeTransaction,
   put,
   remove,
   type Step,
   setAccess,
   sha256,
-  type Terms,
-  type TestAccount,
-  testAccount,
-  testNetwork,
   text,
-  thrownBy,
   transfer,
   writersOf,
 } from './helpers.js'
-
-const { params } = testNetwork({ minFeePerByte: 0 })
-const [alice, bob, carol, dave] = ['alice', 'bob', 'carol', 'dave'].map(testAccount) as [
-  TestAccount,
-  TestAccount,
-  TestAccount,
-  TestAccount,
-]
-
-/** A state that transactions are run on one by one, each in a block of its own without a miner's pay. */
-class Ledger {
-  readonly state = new MapState()
-  height = 0
-  readonly versions: Entry[] = []
-  lastTransaction: Transaction | undefined
-
-  constructor() {
-    for (const account of [alice, bob, carol]) this.state.fund(account, 1_000)
-  }
-
-  run(sender: TestAccount, steps: readonly Step[], terms: Terms = {}): Outcome {
-    this.height++
-    const view = new StateView(this.state)
-    const { nonce } = this.state.account(sender.publicKey)
-    const transaction = makeTransaction(sender, steps, { nonce, ...terms })
-    this.lastTransaction = transaction
-    const outcome = applyTransaction(view, transaction, { params, sha256, height: this.height })
-    const changes = view.changes()
-    this.versions.push(...changes.versions)
-    this.state.commit(changes)
-    return outcome
-  }
-
-  /** Runs what a test only prepares by. */
-  did(sender: TestAccount, ...steps: readonly Step[]): this {
-    expect(this.run(sender, steps)).toEqual(OK)
-    return this
-  }
-
-  entry(key: string): Entry | undefined {
-    return this.state.entry(text(key))
-  }
-
-  balance(account: TestAccount): number {
-    return this.state.account(account.publicKey).balance
-  }
-}
-
-function failed(code: Exclude<Outcome['code'], 'ok'>, operation = 0): Outcome {
-  return { code, operation }
-}
-
-function digestOf(value: string): Expectation {
-  return { kind: 'digest', digest: valueDigest(sha256, text(value)) }
-}
-
-function versionIs(version: number): Expectation {
-  return { kind: 'version', version }
-}
-
-const open = { kind: 'open' } as const
-const priv = { kind: 'private' } as const
+import { alice, bob, carol, dave, digestOf, failed, Ledger, open, priv, versionIs } from './ledger.js'
 
 describe('put', () => {
   it('makes the first version of a key, owned by the sender and private', () => {
@@ -208,7 +137,12 @@ describe('delete', () => {
   })
 
   it('may be done by whoever may write, and by nobody else', () => {
-    const ledger = new Ledger().did(alice, put('p', ''), put('o', '', { access: open }), put('w', '', { access: writersOf(bob) }))
+    const ledger = new Ledger().did(
+      alice,
+      put('p', ''),
+      put('o', '', { access: open }),
+      put('w', '', { access: writersOf(bob) }),
+    )
     expect(ledger.run(bob, [remove('p')])).toEqual(failed('not-owner'))
     expect(ledger.run(carol, [remove('w')])).toEqual(failed('not-owner'))
     ledger.did(bob, remove('o'), remove('w'))
@@ -375,169 +309,5 @@ describe('expectations', () => {
     const ledger = new Ledger().did(alice, put('k', 'v'))
     ledger.did(bob, assertThat('k', digestOf('v')), put('mine', 'w'))
     expect(ledger.entry('k')?.version).toBe(1)
-  })
-})
-
-describe('the versions of a key', () => {
-  it('are a chain by their digests, from the latest to the first', () => {
-    const ledger = new Ledger()
-    ledger.did(alice, put('k', 'one'), put('k', 'two'), put('l', 'other'))
-    ledger.did(alice, remove('k')).did(alice, put('k', 'three', { access: open })).did(bob, put('k', 'four'))
-    ledger.did(alice, setAccess('k', { owner: bob }))
-    const versions = ledger.versions.filter((entry) => toHex(entry.key) === toHex(text('k')))
-    expect(versions.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6])
-    expect(versions.at(-1)).toEqual(ledger.entry('k'))
-    versions.forEach((entry, i) => {
-      const before = versions[i - 1]
-      expect(entry.previous).toEqual(before === undefined ? ZERO_32 : entryDigest(sha256, before))
-    })
-    expect(versions.map(({ height }) => height)).toEqual([1, 1, 2, 3, 4, 5])
-  })
-})
-
-describe('a transaction', () => {
-  it('that fails pays its fee, spends its nonce and changes nothing else', () => {
-    const ledger = new Ledger().did(bob, put('theirs', 'v'))
-    const before = ledger.state.copy()
-    const outcome = ledger.run(
-      alice,
-      [put('k', 'v'), transfer(dave, 10), put('l', 'v'), setAccess('k', { owner: bob }), remove('theirs'), put('m', 'v')],
-      { fee: 7 },
-    )
-    expect(outcome).toEqual(failed('not-owner', 4))
-    expect(ledger.state.entries).toEqual(before.entries)
-    expect(ledger.state.account(alice.publicKey)).toEqual({ publicKey: alice.publicKey, balance: 993, nonce: 1 })
-    expect(ledger.state.account(dave.publicKey)).toMatchObject({ balance: 0, nonce: 0 })
-    expect(ledger.versions).toHaveLength(1)
-  })
-
-  it('that may not be included changes nothing at all', () => {
-    const state = new MapState().fund(alice, 5)
-    const view = new StateView(state)
-    const context = { params, sha256, height: 10 }
-    const refused: [string, Transaction][] = [
-      ['tx-nonce-gap', makeTransaction(alice, [put('k', 'v')], { nonce: 1 })],
-      ['tx-expired', makeTransaction(alice, [put('k', 'v')], { validUntil: 9 })],
-      ['tx-balance', makeTransaction(alice, [put('k', 'v')], { fee: 6 })],
-      ['tx-nonce-gap', makeTransaction(dave, [put('k', 'v')], { nonce: 1 })],
-    ]
-    for (const [code, transaction] of refused) {
-      expect(codeOf(() => applyTransaction(view, transaction, context))).toBe(code)
-    }
-    const dear = { ...context, params: { ...params, minFeePerByte: 1 } }
-    expect(codeOf(() => applyTransaction(view, makeTransaction(alice, [put('k', 'v')]), dear))).toBe('tx-fee')
-    expect(view.changes()).toEqual({ entries: [], accounts: [], versions: [] })
-  })
-
-  it('of an account that nobody has heard of is good where writing is free', () => {
-    const ledger = new Ledger().did(dave, put('k', 'v'))
-    expect(ledger.state.account(dave.publicKey)).toEqual({ publicKey: dave.publicKey, balance: 0, nonce: 1 })
-  })
-
-  it('takes the account nonces one by one', () => {
-    const ledger = new Ledger().did(alice, put('k', 'v')).did(alice, remove('k'))
-    expect(codeOf(() => ledger.run(alice, [put('k', 'v')], { nonce: 1 }))).toBe('tx-nonce-used')
-    expect(codeOf(() => ledger.run(alice, [put('k', 'v')], { nonce: 3 }))).toBe('tx-nonce-gap')
-    ledger.did(alice, put('k', 'v'))
-    expect(ledger.state.account(alice.publicKey).nonce).toBe(3)
-  })
-})
-
-describe('a block', () => {
-  it('pays the miner the reward and every fee, of failed transactions too', () => {
-    const state = new MapState().fund(alice, 100)
-    const transactions = [
-      makeTransaction(alice, [remove('nothing')], { fee: 3 }),
-      makeTransaction(alice, [put('k', 'v')], { nonce: 1, fee: 4 }),
-    ]
-    const { outcomes, changes } = executeBlock(state, params, { height: 1, miner: dave.publicKey, transactions })
-    expect(outcomes).toEqual([failed('no-entry'), OK])
-    state.commit(changes)
-    expect(state.account(dave.publicKey)).toEqual({ publicKey: dave.publicKey, balance: 57, nonce: 0 })
-    expect(state.account(alice.publicKey)).toMatchObject({ balance: 93, nonce: 2 })
-  })
-
-  it('may be mined by one of its senders', () => {
-    const state = new MapState().fund(alice, 100)
-    const transactions = [makeTransaction(alice, [transfer(bob, 60)], { fee: 40 })]
-    state.commit(executeBlock(state, params, { height: 1, miner: alice.publicKey, transactions }).changes)
-    expect(state.account(alice.publicKey)).toMatchObject({ balance: 90, nonce: 1 })
-  })
-
-  it('pays only at its end: no transaction spends its own block’s reward', () => {
-    const state = new MapState()
-    const transactions = [makeTransaction(alice, [transfer(bob, 1)])]
-    const { outcomes } = executeBlock(state, params, { height: 1, miner: alice.publicKey, transactions })
-    expect(outcomes).toEqual([failed('insufficient-balance')])
-  })
-
-  it('that pays nothing does not touch the miner’s account', () => {
-    const view = new StateView(new MapState())
-    payMiner(view, dave.publicKey, 0, 0)
-    expect(view.changes().accounts).toEqual([])
-    payMiner(view, dave.publicKey, 0, 2)
-    payMiner(view, dave.publicKey, 1, 0)
-    expect(view.account(dave.publicKey)).toMatchObject({ balance: 3, nonce: 0 })
-  })
-
-  it('lists each changed key once, with what it was before, and every version in order', () => {
-    const state = new MapState().fund(alice, 100)
-    state.commit(
-      executeBlock(state, params, {
-        height: 1,
-        miner: dave.publicKey,
-        transactions: [makeTransaction(alice, [put('a', 'zero')])],
-      }).changes,
-    )
-    const before = state.entry(text('a'))
-    const { changes } = executeBlock(state, params, {
-      height: 2,
-      miner: dave.publicKey,
-      transactions: [
-        makeTransaction(alice, [put('a', 'one'), put('b', 'x')], { nonce: 1 }),
-        makeTransaction(alice, [put('a', 'two')], { nonce: 2 }),
-      ],
-    })
-    expect(changes.entries.map(({ key }) => key)).toEqual([text('a'), text('b')])
-    expect(changes.entries.map((change) => change.before)).toEqual([before, undefined])
-    expect(changes.entries.map(({ after }) => after.version)).toEqual([3, 1])
-    expect(changes.versions.map(({ key, version }) => [toHex(key), version])).toEqual([
-      ['61', 2],
-      ['62', 1],
-      ['61', 3],
-    ])
-    expect(changes.accounts.map(({ before, after }) => [before.nonce, after.nonce])).toEqual([
-      [1, 3],
-      [0, 0],
-    ])
-    expect(changes.accounts[1]).toMatchObject({ before: { balance: 50 }, after: { balance: 100 } })
-  })
-})
-
-describe('a view', () => {
-  it('reads its own changes first and leaves what lies below', () => {
-    const state = new MapState().fund(alice, 100)
-    const view = new StateView(state)
-    const entry = { ...(new Ledger().did(alice, put('k', 'v')).entry('k') as Entry) }
-    view.setEntry(entry)
-    view.setAccount({ publicKey: alice.publicKey, balance: 1, nonce: 1 })
-    expect(view.entry(text('k'))).toEqual(entry)
-    expect(view.account(alice.publicKey).balance).toBe(1)
-    expect(state.entry(text('k'))).toBeUndefined()
-    expect(state.account(alice.publicKey).balance).toBe(100)
-    const above = new StateView(view)
-    above.setEntry({ ...entry, version: 2 })
-    above.setAccount({ publicKey: bob.publicKey, balance: 9, nonce: 0 })
-    expect(view.entry(text('k'))?.version).toBe(1)
-    view.absorb(above)
-    expect(view.entry(text('k'))?.version).toBe(2)
-    expect(view.account(bob.publicKey).balance).toBe(9)
-    expect(view.changes().versions.map(({ version }) => version)).toEqual([1, 2])
-  })
-
-  it('has no entry of version 0', () => {
-    const entry = { ...(new Ledger().did(alice, put('k', 'v')).entry('k') as Entry), version: 0 }
-    const changes = { entries: [{ key: entry.key, before: undefined, after: entry }], accounts: [], versions: [] }
-    expect(thrownBy(() => treeChanges(sha256, changes))).toBeInstanceOf(AssertionError)
   })
 })
