@@ -2,7 +2,7 @@
  * The LAN demo: three daemons that are told nothing of each other meet by mDNS, keep what is put, and outlive the sudden death of one. Tells it as
  * it happens, with the commands that a user would type. Everything in it is real, down to the processes; it leaves nothing behind.
  */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import process from 'node:process'
 import { KvError } from '@kvchain/core/errors'
 import { Daemon } from '@kvchain/lab/daemon'
@@ -47,7 +47,7 @@ class Demo {
   private async startAll(): Promise<void> {
     for (const number of [1, 2, 3]) {
       const mine = number === 1
-      tell(`$ kvchain daemon --network dev.json --data-dir ${number}${mine ? ' --mine' : ''}`)
+      this.tellStart(number, mine ? ' --mine' : '')
       const dataDir = join(this.folder.path, String(number))
       const daemon = await Daemon.start({ dataDir, network: this.network, mdns: true, mine })
       this.daemons.push(daemon)
@@ -98,7 +98,7 @@ class Demo {
   }
 
   private async returnAndCompare(missed: ReadonlyMap<string, string>): Promise<void> {
-    tell('$ kvchain daemon --network dev.json --data-dir 3')
+    this.tellStart(3)
     await this.at(3).restart()
     const { height } = (await this.at(3).status()).tip
     tell(`node 3 is up again, at height ${height} when it could first be asked`)
@@ -119,6 +119,10 @@ class Demo {
       check(entry?.version === 1, `${key} on node 3 was written ${entry?.version} times`)
     }
     tell(`same tip, same state root; all ${missed.size + 1} puts are on node 3, each exactly once`)
+  }
+
+  private tellStart(number: number, flags = ''): void {
+    tell(`$ kvchain daemon --network ${basename(this.network)} --data-dir ${number}${flags}`)
   }
 
   /** Runs kvchain-cli for a node and shows it, as it would look in the folder of the demo. */
@@ -147,13 +151,17 @@ async function main(): Promise<number> {
   // The LAN is everybody's: on the real dev network any daemon of a neighbour would join in.
   const network = await writePrivateNetwork('dev', folder.path)
   const demo = new Demo(folder, network)
-  process.once('SIGINT', () => {
+  let isInterrupted = false
+  const interrupt = () => {
+    // A second signal ends this process at once, and the daemons with it.
+    if (isInterrupted) process.exit(130)
+    isInterrupted = true
     tell('interrupted')
-    void demo
-      .end()
-      .then(() => folder.remove())
-      .finally(() => process.exit(130))
-  })
+    // What is being played fails at its next step.
+    void demo.end()
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
   tell(`in ${folder.path}, on a network of its own that is otherwise dev`)
   try {
     await demo.play()
@@ -162,6 +170,11 @@ async function main(): Promise<number> {
     tell('all three are stopped, their folders are gone')
     return 0
   } catch (error) {
+    if (isInterrupted) {
+      await demo.end()
+      await folder.remove()
+      return 130
+    }
     tell(`the demo failed: ${error instanceof KvError ? error.message : String(error)}`)
     await demo.end()
     tell(`what the daemons wrote is in ${folder.path}/*/daemon.log`)

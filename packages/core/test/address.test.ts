@@ -54,7 +54,7 @@ describe('addresses', () => {
         const wrong = characters.join('')
         if (wrong !== right) expect(codeOf(() => fromAddress(wrong, 'kv'))).toBe('address-malformed')
       }),
-      tries(1_000),
+      tries(500),
     )
   })
 

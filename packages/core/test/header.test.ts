@@ -1,5 +1,4 @@
 import { toHex } from '@kvchain/core/bytes'
-import { CodecError } from '@kvchain/core/codec'
 import {
   decodeHeader,
   encodeHeader,
@@ -12,7 +11,7 @@ import { meetsTarget, powHash, targetWork } from '@kvchain/core/pow'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { header as anyHeader, bytes32 } from './arbitraries.js'
-import { codeOf, hex, makeHeader, readVectors, sha256, tries } from './helpers.js'
+import { codeOf, expectCanonical, hex, makeHeader, readVectors, sha256, tries } from './helpers.js'
 
 type HeaderJson = { [K in keyof Header]: Header[K] extends number ? number : string }
 
@@ -84,13 +83,12 @@ describe('headers', () => {
     const header = makeHeader({ nonce: 5 })
     const bytes = encodeHeader(header)
     for (let at = 4; at < bytes.length; at++) {
-      const other = bytes.slice()
-      other[at] = (other[at] ?? 0) ^ (at === 40 || at === 176 ? 0 : 1)
+      // The top bytes of the two u64: one bit more there is over 2^53 - 1.
       if (at === 40 || at === 176) continue
-      const changed = decodeHeader(other)
+      const changed = decodeHeader(bytes.with(at, (bytes[at] ?? 0) ^ 1))
       expect(headerHash(sha256, changed)).not.toEqual(headerHash(sha256, header))
       const sameCommitment = toHex(headerCommitment(sha256, changed)) === toHex(headerCommitment(sha256, header))
-      expect(sameCommitment).toBe(at >= 176)
+      expect(sameCommitment).toBe(at > 176)
     }
   })
 
@@ -103,12 +101,7 @@ describe('headers', () => {
     )
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 180, maxLength: 180 }), (rest) => {
-        const bytes = Uint8Array.of(0, 0, 0, 1, ...rest)
-        try {
-          expect(encodeHeader(decodeHeader(bytes))).toEqual(bytes)
-        } catch (error) {
-          expect(error).toBeInstanceOf(CodecError)
-        }
+        expectCanonical(Uint8Array.of(0, 0, 0, 1, ...rest), decodeHeader, encodeHeader)
       }),
       tries(500),
     )

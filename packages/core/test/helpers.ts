@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import type { IncludedTransaction } from '@kvchain/core/block'
 import { transactionRoot } from '@kvchain/core/block'
 import { equalBytes, fromHex, fromUtf8, toHex, ZERO_32 } from '@kvchain/core/bytes'
+import { CodecError } from '@kvchain/core/codec'
 import type { Account, Entry } from '@kvchain/core/entry'
 import { KvError } from '@kvchain/core/errors'
 import { type Header, headerHash } from '@kvchain/core/header'
@@ -57,6 +58,26 @@ export function readVectors<T>(name: string): T {
 /** Equality of byte strings, fast enough for properties. */
 export function expectBytes(found: Uint8Array, expected: Uint8Array): void {
   if (!equalBytes(found, expected)) expect(toHex(found)).toBe(toHex(expected))
+}
+
+/**
+ * Whatever a decoder accepts is the encoding of what it understood; whatever it does not is a CodecError. Returns whether it was
+ * accepted.
+ */
+export function expectCanonical<T>(
+  bytes: Uint8Array,
+  decode: (bytes: Uint8Array) => T,
+  encode: (value: T) => Uint8Array,
+): boolean {
+  let value: T
+  try {
+    value = decode(bytes)
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error
+    return false
+  }
+  expectBytes(encode(value), bytes)
+  return true
 }
 
 /** The typed error that `run` throws. */

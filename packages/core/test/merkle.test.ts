@@ -1,7 +1,7 @@
 import { toHex, ZERO_32 } from '@kvchain/core/bytes'
 import { encodeWith } from '@kvchain/core/codec'
 import { DOMAIN, taggedHash } from '@kvchain/core/hash'
-import { merkleRoot } from '@kvchain/core/merkle'
+import { MerkleTree, merkleRoot } from '@kvchain/core/merkle'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytes32 } from './arbitraries.js'
@@ -20,6 +20,16 @@ function leaves(count: number): Uint8Array[] {
 describe('merkleRoot', () => {
   it.each(vectors.roots)('of $count leaves', ({ count, root }) => {
     expect(toHex(merkleRoot(sha256, leaves(count)))).toBe(root)
+  })
+
+  it('is that of a tree which grows leaf by leaf, at every step', () => {
+    const tree = new MerkleTree(sha256)
+    for (let count = 0; count <= 70; count++) {
+      const root = merkleRoot(sha256, leaves(count))
+      expect(tree.root()).toEqual(root)
+      expect(tree.root()).toEqual(root)
+      tree.add(leaf(count))
+    }
   })
 
   it('does not change its argument', () => {

@@ -48,7 +48,7 @@ function treeOf(map: ReadonlyMap<string, Uint8Array>): StateTree {
 describe('the state tree', () => {
   it('has after any sequence of updates the root of a tree made from scratch of what a Map then holds', () => {
     fc.assert(
-      fc.property(fc.array(update, { maxLength: 8 }), (updates) => {
+      fc.property(fc.array(update, { maxLength: 6 }), (updates) => {
         const map = new Map<string, Uint8Array>()
         let tree = StateTree.empty(sha256)
         for (const changes of updates) {
@@ -63,7 +63,7 @@ describe('the state tree', () => {
           expect(verifyProof(sha256, tree.root, hex(held), proof)).toEqual({ kind: 'present', digest })
         }
       }),
-      tries(300),
+      tries(200),
     )
   })
 

@@ -1,5 +1,6 @@
 import { compareBytes, toHex, ZERO_32 } from '@kvchain/core/bytes'
 import { AssertionError } from '@kvchain/core/errors'
+import { DOMAIN, taggedHash } from '@kvchain/core/hash'
 import { decodeProof, encodeProof, StateTree, type TreeProof, verifyProof } from '@kvchain/core/tree'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -141,6 +142,22 @@ describe('verifyProof', () => {
       const other = tree.prove(pair.path)
       if (other.siblings.length === honest.siblings.length) continue
       expect(verify(other, absentPath)).toBe('invalid')
+    }
+  })
+
+  it('takes no leaf that stands on the wrong side, even under a root that somebody made so', () => {
+    for (const depth of [0, 1, 2, 7, 8, 9]) {
+      const strayed = path.with(depth >> 3, (path[depth >> 3] ?? 0) ^ (0x80 >> (depth & 7)))
+      const digest = sha256(strayed)
+      const siblings = Array.from({ length: 10 }, (_, i) => sha256(text(`sibling ${i}`)))
+      let root = taggedHash(sha256, DOMAIN.treeLeaf, strayed, digest)
+      for (let i = 9; i >= 0; i--) {
+        const sibling = siblings[i] ?? ZERO_32
+        const isRight = ((path[i >> 3] ?? 0) >> (7 - (i & 7))) & 1
+        const [left, right] = isRight === 1 ? [sibling, root] : [root, sibling]
+        root = taggedHash(sha256, DOMAIN.treeNode, left, right)
+      }
+      expect(verify({ siblings, terminal: { kind: 'leaf', path: strayed, digest } }, path, root)).toBe('invalid')
     }
   })
 
