@@ -32,10 +32,18 @@ export const DOMAIN = {
   treeNode: domain('node'),
 } as const
 
-/** sha256(tag || parts...). */
+/** Short messages are put together here, so that the millions of them in a tree allocate nothing. By length. */
+const scratch: (Uint8Array | undefined)[] = []
+const MAX_SCRATCH_BYTES = 160
+
+/** sha256(tag || parts...). The function must be done with its input when it returns. */
 export function taggedHash(sha256: Sha256, tag: Uint8Array, first: Uint8Array, second?: Uint8Array): Uint8Array {
   const length = TAG_BYTES + first.length + (second?.length ?? 0)
-  const message = new Uint8Array(length)
+  let message = scratch[length]
+  if (message === undefined) {
+    message = new Uint8Array(length)
+    if (length <= MAX_SCRATCH_BYTES) scratch[length] = message
+  }
   message.set(tag)
   message.set(first, TAG_BYTES)
   if (second !== undefined) message.set(second, TAG_BYTES + first.length)

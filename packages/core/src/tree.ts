@@ -1,28 +1,34 @@
 /**
  * The authenticated state: a compact binary tree over 256-bit paths. A subtree with a single leaf is that leaf, an empty one is 32
  * zero bytes; leaf and inner hashes have domains of their own. Trees are immutable: an update shares what it does not change, so
- * a block under construction, or one that turns out wrong, costs nothing to drop. (protocol.md section 9)
+ * a block under construction, or one that turns out wrong, costs nothing to drop. What is unchanged since the last commit may be on disk
+ * only and is read when it is needed (treePages.ts). (protocol.md section 9)
  */
-import { compareBytes, equalBytes, ZERO_32 } from './bytes.js'
+import { compareBytes, equalBytes, toMapKey, ZERO_32 } from './bytes.js'
 import { CodecError, decodeAll, encodeWith } from './codec.js'
-import { assert } from './errors.js'
-import { DOMAIN, type Sha256, taggedHash } from './hash.js'
-
-const PATH_BITS = 256
-
-interface Leaf {
-  readonly path: Uint8Array
-  readonly digest: Uint8Array
-  readonly hash: Uint8Array
-}
-
-interface Inner {
-  readonly left: TreeNode | undefined
-  readonly right: TreeNode | undefined
-  readonly hash: Uint8Array
-}
-
-type TreeNode = Leaf | Inner
+import { assert, KvError } from './errors.js'
+import type { Sha256 } from './hash.js'
+import {
+  BUCKET_LEAVES,
+  type Bucket,
+  bitAt,
+  decodeBucket,
+  type Inner,
+  type Leaf,
+  leafHash,
+  leavesHash,
+  makeBucket,
+  makeLeaf,
+  nodeHash,
+  PATH_BITS,
+  SHELF_DEPTH,
+  type Shelf,
+  shelfIndex,
+  splitAt,
+  type TreeNode,
+  unpackLeaves,
+} from './treeNodes.js'
+import { bucketKey, decodeShelf, decodeTop, encodeTop, makeInner, PageCache, type TreeSource } from './treePages.js'
 
 /** Sets the digest at a path, or (undefined) removes it. */
 export interface TreeChange {
@@ -33,11 +39,7 @@ export interface TreeChange {
 /** What lies where a path ends: nothing, the path's own leaf, or the leaf of another path. */
 export type Terminal =
   | { readonly kind: 'empty' }
-  | {
-      readonly kind: 'leaf'
-      readonly path: Uint8Array
-      readonly digest: Uint8Array
-    }
+  | { readonly kind: 'leaf'; readonly path: Uint8Array; readonly digest: Uint8Array }
 
 /** The way from the root to where a path ends. `siblings` run from the top down. */
 export interface TreeProof {
@@ -45,32 +47,119 @@ export interface TreeProof {
   readonly terminal: Terminal
 }
 
-function isLeaf(node: TreeNode): node is Leaf {
-  return 'digest' in node
+export type TreeErrorCode =
+  /** The tree reads from a store that has been written to since: it is of a past that is gone. */
+  | 'tree-stale'
+  /** A page is missing, or is not what the tree says. */
+  | 'tree-page'
+
+/** A tree that cannot be read on. */
+export class TreeError extends KvError<TreeErrorCode> {}
+
+/** The pages that an update touched: what a commit must write. */
+export interface PageChanges {
+  /** By bucketKey as a map key; undefined where a bucket is no more. */
+  readonly buckets: ReadonlyMap<string, { readonly key: Uint8Array; readonly bucket: Bucket | undefined }>
+  /** Indexes of shelves that are no longer as they are on disk. */
+  readonly shelves: ReadonlySet<number>
 }
 
-function bitAt(path: Uint8Array, depth: number): number {
-  return ((path[depth >> 3] ?? 0) >> (7 - (depth & 7))) & 1
+interface Update {
+  readonly changes: readonly TreeChange[]
+  readonly buckets: Map<string, { key: Uint8Array; bucket: Bucket | undefined }>
+  readonly shelves: Set<number>
+  /** Pages that are out of use once the update is committed. */
+  readonly replaced: (Bucket | Shelf)[]
 }
 
-function leafHash(sha256: Sha256, path: Uint8Array, digest: Uint8Array): Uint8Array {
-  return taggedHash(sha256, DOMAIN.treeLeaf, path, digest)
-}
+const NO_PAGES: PageChanges = { buckets: new Map(), shelves: new Set() }
 
 /** One immutable version of the state tree. */
 export class StateTree {
   private constructor(
     private readonly sha256: Sha256,
     private readonly node: TreeNode | undefined,
+    private readonly source: TreeSource | undefined,
+    private readonly cache: PageCache,
+    private generation: number,
+    /** What differs from the tree that this one was made of. */
+    readonly pages: PageChanges,
+    private readonly replaced: readonly (Bucket | Shelf)[],
   ) {}
 
-  static empty(sha256: Sha256): StateTree {
-    return new StateTree(sha256, undefined)
+  /** The tree without leaves. With a source, a commit of its pages lets them leave memory. */
+  static empty(sha256: Sha256, source?: TreeSource, cache: PageCache = new PageCache()): StateTree {
+    return new StateTree(sha256, undefined, source, cache, source?.generation ?? 0, NO_PAGES, [])
+  }
+
+  /** The tree that a store holds, from its top page. Reads nothing else until it is needed. */
+  static open(sha256: Sha256, top: Uint8Array, source: TreeSource, cache: PageCache): StateTree {
+    return new StateTree(sha256, decodeTop(top, sha256), source, cache, source.generation, NO_PAGES, [])
   }
 
   /** 32 bytes that stand for every path and digest in the tree. */
   get root(): Uint8Array {
     return this.node?.hash ?? ZERO_32
+  }
+
+  /** How many leaves there are. */
+  get size(): number {
+    return this.node?.count ?? 0
+  }
+
+  /** The page above the shelves. */
+  get top(): Uint8Array {
+    return encodeTop(this.node)
+  }
+
+  /** The shelves that are not on disk as they are. */
+  *unsavedShelves(): Generator<Shelf & { root: Inner }> {
+    const open = [this.node]
+    for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
+      if (node?.kind === 'inner') open.push(node.left, node.right)
+      else if (node?.kind === 'shelf' && !node.persisted && node.root !== undefined) yield { ...node, root: node.root }
+    }
+  }
+
+  /** Gives a shelf back what was made again from its buckets. Throws TreeError when that is not what the tree says. */
+  restoreShelf(index: number, root: Inner | undefined): void {
+    const open = [this.node]
+    for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
+      if (node?.kind === 'inner') open.push(node.left, node.right)
+      if (node?.kind !== 'shelf' || node.index !== index) continue
+      if (root === undefined || !equalBytes(root.hash, node.hash)) {
+        throw new TreeError('tree-page', 'the buckets of a shelf are not what the tree says', { index })
+      }
+      node.root = root
+      node.persisted = false
+      return
+    }
+  }
+
+  /** Every shelf is on disk now. */
+  markShelvesSaved(): void {
+    const open = [this.node]
+    for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
+      if (node?.kind === 'inner') open.push(node.left, node.right)
+      else if (node?.kind === 'shelf' && !node.persisted) {
+        node.persisted = true
+        this.cache.use(node)
+      }
+    }
+    this.cache.trim()
+  }
+
+  /** The buckets in `pages` are on disk, and the source is of this tree. */
+  markCommitted(): void {
+    this.generation = this.source?.generation ?? 0
+    if (this.source === undefined) return
+    for (const page of this.replaced) this.cache.drop(page)
+    for (const { bucket } of this.pages.buckets.values()) {
+      if (bucket === undefined) continue
+      bucket.persisted = true
+      this.cache.use(bucket)
+    }
+    this.cache.trim()
   }
 
   /** The tree with the changes made. Paths must be distinct; the order does not matter. Costs O(changes x depth) hashes. */
@@ -80,87 +169,183 @@ export class StateTree {
       const [before, here] = [sorted[i - 1], sorted[i]]
       assert(before && here && !equalBytes(before.path, here.path), 'tree changes have distinct paths')
     }
-    return new StateTree(this.sha256, this.apply(this.node, 0, sorted, 0, sorted.length))
+    const update: Update = { changes: sorted, buckets: new Map(), shelves: new Set(), replaced: [] }
+    const node = this.apply(update, this.node, 0, 0, sorted.length)
+    const { sha256, source, cache, generation } = this
+    return new StateTree(sha256, node, source, cache, generation, update, update.replaced)
   }
 
   /** The proof of presence or absence for a path. */
   prove(path: Uint8Array): TreeProof {
     const siblings: Uint8Array[] = []
-    let node = this.node
-    for (let depth = 0; node !== undefined && !isLeaf(node); depth++) {
+    let node = this.opened(this.node, path, 0)
+    for (let depth = 0; node?.kind === 'inner'; depth++) {
       const right = bitAt(path, depth) === 1
       siblings.push((right ? node.left : node.right)?.hash ?? ZERO_32)
-      node = right ? node.right : node.left
+      node = this.opened(right ? node.right : node.left, path, depth + 1)
     }
     if (node === undefined) return { siblings, terminal: { kind: 'empty' } }
-    return {
-      siblings,
-      terminal: { kind: 'leaf', path: node.path, digest: node.digest },
+    return this.proveInBucket(this.leavesOf(node, path, siblings.length), path, siblings)
+  }
+
+  private proveInBucket(leaves: readonly Leaf[], path: Uint8Array, siblings: Uint8Array[]): TreeProof {
+    const { sha256 } = this
+    let [from, to] = [0, leaves.length]
+    for (let depth = siblings.length; to - from > 1; depth++) {
+      const middle = splitAt(leaves, from, to, depth)
+      const other: [number, number] = bitAt(path, depth) === 1 ? [from, middle] : [middle, to]
+      siblings.push(makeHash(sha256, leaves, other, depth + 1))
+      if (bitAt(path, depth) === 1) from = middle
+      else to = middle
     }
+    const leaf = from === to ? undefined : leaves[from]
+    if (leaf === undefined) return { siblings, terminal: { kind: 'empty' } }
+    return { siblings, terminal: { kind: 'leaf', path: leaf.path, digest: leaf.digest } }
   }
 
   private apply(
+    update: Update,
     node: TreeNode | undefined,
     depth: number,
-    changes: readonly TreeChange[],
     from: number,
     to: number,
   ): TreeNode | undefined {
-    if (from === to) return node
-    if (node === undefined || isLeaf(node)) return this.build(depth, this.overlay(node, changes, from, to))
-    const middle = split(changes, from, to, depth)
-    const left = this.apply(node.left, depth + 1, changes, from, middle)
-    const right = this.apply(node.right, depth + 1, changes, middle, to)
-    return left === node.left && right === node.right ? node : this.join(left, right)
+    const path = update.changes[from]?.path
+    if (from === to || path === undefined) return node
+    if (node?.kind === 'shelf') update.replaced.push(node)
+    const opened = this.opened(node, path, depth)
+    if (opened?.kind !== 'inner') {
+      if (opened !== undefined) this.removeBucket(update, opened, path, depth)
+      const leaves = opened === undefined ? [] : this.leavesOf(opened, path, depth)
+      const overlaid = this.overlay(leaves, update.changes, from, to)
+      return this.build(update, overlaid, 0, overlaid.length, depth)
+    }
+    const middle = splitAt(update.changes, from, to, depth)
+    const left = this.apply(update, opened.left, depth + 1, from, middle)
+    const right = this.apply(update, opened.right, depth + 1, middle, to)
+    return this.join(update, left, right, path, depth)
   }
 
-  /** The leaves that stand where `leaf` stood, in order, once the changes are made. */
-  private overlay(leaf: Leaf | undefined, changes: readonly TreeChange[], from: number, to: number): Leaf[] {
-    const leaves: Leaf[] = []
-    let kept = leaf
+  /** Old leaves and changes in one sorted list. */
+  private overlay(leaves: readonly Leaf[], changes: readonly TreeChange[], from: number, to: number): Leaf[] {
+    const result: Leaf[] = []
+    let next = 0
     for (let i = from; i < to; i++) {
       const change = changes[i]
       if (change === undefined) break
-      const order = kept === undefined ? 1 : compareBytes(kept.path, change.path)
-      if (kept !== undefined && order < 0) leaves.push(kept)
-      if (order <= 0) kept = undefined
-      const { path, digest } = change
-      if (digest !== undefined)
-        leaves.push({
-          path,
-          digest,
-          hash: leafHash(this.sha256, path, digest),
-        })
+      for (let old = leaves[next]; old !== undefined; old = leaves[next]) {
+        const order = compareBytes(old.path, change.path)
+        if (order > 0) break
+        if (order < 0) result.push(old)
+        next++
+      }
+      if (change.digest !== undefined) result.push(makeLeaf(this.sha256, change.path, change.digest))
     }
-    if (kept !== undefined) leaves.push(kept)
-    return leaves
+    for (const old of leaves.slice(next)) result.push(old)
+    return result
   }
 
-  private build(depth: number, leaves: readonly Leaf[], from = 0, to = leaves.length): TreeNode | undefined {
-    if (to - from <= 1) return from === to ? undefined : leaves[from]
-    const middle = split(leaves, from, to, depth)
-    return this.join(this.build(depth + 1, leaves, from, middle), this.build(depth + 1, leaves, middle, to))
+  private build(
+    update: Update,
+    leaves: readonly Leaf[],
+    from: number,
+    to: number,
+    depth: number,
+  ): TreeNode | undefined {
+    const first = leaves[from]
+    if (from === to || first === undefined) return undefined
+    if (to - from <= BUCKET_LEAVES) {
+      const bucket = makeBucket(this.sha256, leaves, from, to, depth)
+      const key = bucketKey(first.path, depth)
+      update.buckets.set(toMapKey(key), { key, bucket })
+      return bucket
+    }
+    const middle = splitAt(leaves, from, to, depth)
+    const left = this.build(update, leaves, from, middle, depth + 1)
+    const right = this.build(update, leaves, middle, to, depth + 1)
+    return this.shelved(update, makeInner(this.sha256, left, right), first.path, depth)
   }
 
-  private join(left: TreeNode | undefined, right: TreeNode | undefined): TreeNode | undefined {
-    if (left === undefined && (right === undefined || isLeaf(right))) return right
-    if (right === undefined && left !== undefined && isLeaf(left)) return left
-    const hash = taggedHash(this.sha256, DOMAIN.treeNode, left?.hash ?? ZERO_32, right?.hash ?? ZERO_32)
-    return { left, right, hash }
+  /** Two subtrees as one: a bucket where few leaves are left. `path` leads to them. */
+  private join(
+    update: Update,
+    left: TreeNode | undefined,
+    right: TreeNode | undefined,
+    path: Uint8Array,
+    depth: number,
+  ): TreeNode | undefined {
+    const count = (left?.count ?? 0) + (right?.count ?? 0)
+    if (count > BUCKET_LEAVES) return this.shelved(update, makeInner(this.sha256, left, right), path, depth)
+    const leaves: Leaf[] = []
+    for (const [bit, child] of [left, right].entries()) {
+      if (child === undefined) continue
+      assert(child.kind === 'bucket', 'a subtree of few leaves is a bucket')
+      const place = withBit(path, depth, bit)
+      leaves.push(...this.leavesOf(child, place, depth + 1))
+      this.removeBucket(update, child, place, depth + 1)
+    }
+    return this.build(update, leaves, 0, leaves.length, depth)
+  }
+
+  private shelved(update: Update, inner: Inner, path: Uint8Array, depth: number): Inner | Shelf {
+    if (depth !== SHELF_DEPTH) return inner
+    const { hash, count } = inner
+    const index = shelfIndex(path)
+    update.shelves.add(index)
+    return { kind: 'shelf', hash, count, index, root: inner, persisted: false }
+  }
+
+  private removeBucket(update: Update, bucket: Bucket, path: Uint8Array, depth: number): void {
+    const key = bucketKey(path, depth)
+    update.buckets.set(toMapKey(key), { key, bucket: undefined })
+    update.replaced.push(bucket)
+  }
+
+  /** A shelf's own root, read if need be; anything else as it is. */
+  private opened(node: TreeNode | undefined, path: Uint8Array, depth: number): Bucket | Inner | undefined {
+    if (node?.kind !== 'shelf') return node
+    assert(depth === SHELF_DEPTH && shelfIndex(path) === node.index, 'a shelf stands at its place')
+    node.root ??= decodeShelf(this.read(this.reading.shelf(node.index)), this.sha256)
+    if (!equalBytes(node.root.hash, node.hash)) throw new TreeError('tree-page', 'a shelf is not what the tree says')
+    if (node.persisted) this.cache.use(node)
+    return node.root
+  }
+
+  private leavesOf(bucket: Bucket, path: Uint8Array, depth: number): Leaf[] {
+    if (bucket.leaves === undefined) {
+      const packed = decodeBucket(this.sha256, this.read(this.reading.bucket(bucketKey(path, depth))))
+      const leaves = unpackLeaves(packed)
+      if (!equalBytes(makeHash(this.sha256, leaves, [0, leaves.length], depth), bucket.hash)) {
+        throw new TreeError('tree-page', 'a bucket is not what the tree says')
+      }
+      bucket.leaves = packed
+    }
+    if (bucket.persisted) this.cache.use(bucket)
+    return unpackLeaves(bucket.leaves)
+  }
+
+  /** The source, as long as it still is of this tree. */
+  private get reading(): TreeSource {
+    if (this.source?.generation !== this.generation) throw new TreeError('tree-stale', 'the state has moved on')
+    return this.source
+  }
+
+  private read(page: Uint8Array | undefined): Uint8Array {
+    if (page === undefined) throw new TreeError('tree-page', 'a page of the state tree is missing')
+    return page
   }
 }
 
-/** The first index in [from, to) whose path has bit 1 at `depth`; the paths are sorted and agree above it. */
-function split(items: readonly { readonly path: Uint8Array }[], from: number, to: number, depth: number): number {
-  assert(depth < PATH_BITS, 'two paths that agree in every bit')
-  let [low, high] = [from, to]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const item = items[middle]
-    if (item !== undefined && bitAt(item.path, depth) === 0) low = middle + 1
-    else high = middle
-  }
-  return low
+function makeHash(sha256: Sha256, leaves: readonly Leaf[], [from, to]: [number, number], depth: number): Uint8Array {
+  return leavesHash(sha256, leaves, from, to, depth) ?? ZERO_32
+}
+
+/** A path whose bit at `depth` is `bit`. */
+function withBit(path: Uint8Array, depth: number, bit: number): Uint8Array {
+  if (bitAt(path, depth) === bit) return path
+  const other = path.slice()
+  other[depth >> 3] = (other[depth >> 3] ?? 0) ^ (0x80 >> (depth & 7))
+  return other
 }
 
 /** What a proof shows of a path: the digest that the tree holds there, or that it holds none. */
@@ -172,20 +357,20 @@ export type ProofVerdict =
 /** Checks a proof for `path` against a root that is trusted by other means. Never throws. */
 export function verifyProof(sha256: Sha256, root: Uint8Array, path: Uint8Array, proof: TreeProof): ProofVerdict {
   const { siblings, terminal } = proof
-  if (siblings.length > PATH_BITS) return { kind: 'invalid' }
+  if (siblings.length > PATH_BITS || siblings.some(({ length }) => length !== 32)) return { kind: 'invalid' }
   let hash = ZERO_32
   let verdict: ProofVerdict = { kind: 'absent' }
   if (terminal.kind === 'leaf') {
-    if (!agree(terminal.path, path, siblings.length)) return { kind: 'invalid' }
+    const { path: place, digest } = terminal
+    // A leaf's hash covers the two joined: without this check they could be cut apart elsewhere.
+    if (place.length !== 32 || digest.length !== 32) return { kind: 'invalid' }
+    if (!agree(place, path, siblings.length)) return { kind: 'invalid' }
     hash = leafHash(sha256, terminal.path, terminal.digest)
     if (equalBytes(terminal.path, path)) verdict = { kind: 'present', digest: terminal.digest }
   }
   for (let depth = siblings.length - 1; depth >= 0; depth--) {
     const sibling = siblings[depth] ?? ZERO_32
-    hash =
-      bitAt(path, depth) === 1
-        ? taggedHash(sha256, DOMAIN.treeNode, sibling, hash)
-        : taggedHash(sha256, DOMAIN.treeNode, hash, sibling)
+    hash = bitAt(path, depth) === 1 ? nodeHash(sha256, sibling, hash) : nodeHash(sha256, hash, sibling)
   }
   return equalBytes(hash, root) ? verdict : { kind: 'invalid' }
 }

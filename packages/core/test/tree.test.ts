@@ -85,8 +85,9 @@ describe('an update', () => {
 
   it('has each path once, and leaves its argument alone', () => {
     const changes = [two, one, { ...two, digest: ZERO_32 }]
-    const error = thrownBy(() => StateTree.empty(sha256).update(changes))
-    expect(error).toBeInstanceOf(AssertionError)
+    for (const twice of [changes, [one, { ...one, digest: undefined }], [one, one]]) {
+      expect(thrownBy(() => StateTree.empty(sha256).update(twice))).toBeInstanceOf(AssertionError)
+    }
     const sorted = [one, two].sort((a, b) => compareBytes(b.path, a.path))
     const copy = [...sorted]
     StateTree.empty(sha256).update(sorted)

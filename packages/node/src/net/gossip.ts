@@ -204,15 +204,17 @@ export class Gossip extends BaseService {
   private readonly runtime: Runtime
   private readonly host: GossipHost
   private readonly lanes: Readonly<Record<Topic, Lane>>
-  private readonly watchdogMs: number
-  private readonly deafSince = new Map<string, number>()
+  private readonly deafLooks: number
+  /** Connected peers with whom gossip does not flow, and how often that was seen. Not for how long: a stall of this process is not
+   * held against the peer. */
+  private readonly deaf = new Map<string, number>()
   private readonly onMessage = (event: CustomEvent<GossipsubMessage>): void => this.receive(event.detail)
 
   constructor(options: GossipOptions, deps: { readonly runtime: Runtime; readonly host: GossipHost }) {
     super('gossip', deps.runtime.log.child({ module: 'gossip' }))
     this.runtime = deps.runtime
     this.host = deps.host
-    this.watchdogMs = options.watchdogMs ?? DEFAULT_WATCHDOG_MS
+    this.deafLooks = Math.ceil((options.watchdogMs ?? DEFAULT_WATCHDOG_MS) / WATCHDOG_INTERVAL_MS)
     const limits = options.maxJudging ?? DEFAULT_MAX_JUDGING
     this.lanes = { blocks: this.lane('blocks', limits), transactions: this.lane('transactions', limits) }
   }
@@ -318,29 +320,26 @@ export class Gossip extends BaseService {
   private async watch(): Promise<void> {
     while (!this.signal.aborted) {
       await this.runtime.timers.sleep(WATCHDOG_INTERVAL_MS, this.signal)
-      const now = this.runtime.clock.monotonicMs()
-      const peers = new Set(this.host.peerIds())
-      for (const peerId of this.deafSince.keys()) if (!peers.has(peerId)) this.deafSince.delete(peerId)
-      const listening = Object.values(this.lanes).map(
-        ({ topic }) => new Set(this.host.router.getSubscribers(topic).map(String)),
-      )
-      for (const peerId of peers) {
+      const connected = new Set(this.host.peerIds())
+      for (const peerId of this.deaf.keys()) if (!connected.has(peerId)) this.deaf.delete(peerId)
+      const subscribers = TOPICS.map((topic) => new Set(this.subscribers(topic)))
+      for (const peerId of connected) {
         const flows =
-          listening.every((subscribers) => subscribers.has(peerId)) &&
+          subscribers.every((listening) => listening.has(peerId)) &&
           this.host.hasStream(peerId, 'outbound', MESHSUB) &&
           this.host.hasStream(peerId, 'inbound', MESHSUB)
-        if (flows) this.deafSince.delete(peerId)
-        else await this.onDeaf(peerId, now)
+        if (flows) this.deaf.delete(peerId)
+        else await this.onDeaf(peerId)
       }
     }
   }
 
-  private async onDeaf(peerId: string, now: number): Promise<void> {
-    const sinceMs = this.deafSince.get(peerId) ?? now
-    this.deafSince.set(peerId, sinceMs)
-    if (now - sinceMs < this.watchdogMs) return
+  private async onDeaf(peerId: string): Promise<void> {
+    const looks = (this.deaf.get(peerId) ?? 0) + 1
+    this.deaf.set(peerId, looks)
+    if (looks < this.deafLooks) return
     this.log.warn({ peerId }, 'gossip with a connected peer does not flow; closing the connection')
-    this.deafSince.delete(peerId)
+    this.deaf.delete(peerId)
     await this.host.disconnect(peerId)
   }
 }

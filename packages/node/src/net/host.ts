@@ -40,8 +40,9 @@ const ADDRESS_DIAL_TIMEOUT_MS = 3_000
 /** A stream that does not settle its protocol by then is given up. The gossip library opens its streams one after another, so this
  * is also how long one silent peer can hold up the others. */
 const NEGOTIATION_TIMEOUT_MS = 3_000
-/** A connection that has not said by then which network it belongs to is closed. */
-const SILENCE_LIMIT_MS = 10_000
+/** A peer that has not said in so many looks, one a second, which network it belongs to is disconnected. Looks and not time, so that
+ * a stall of this process is not held against the peer. */
+const SILENT_LOOKS = 10
 /** How long a peer of another network is not let in and not dialled again. Short: its operator may be putting the mistake right. */
 const STRANGER_MEMORY_MS = 30_000
 const MAX_STRANGERS = 1_000
@@ -51,10 +52,10 @@ const CLOSE_TIMEOUT_MS = 500
 const INBOUND_PER_SECOND = 100
 /** Handshakes in progress at one time. */
 const MAX_PENDING_INBOUND = 64
-/** The first failed ping closes a connection, so the limit leaves room for a busy event loop; a silent partition is noticed after
- * at most interval + limit. */
+/** The first failed ping closes a connection, so the limit leaves room for a busy event loop on either side; a silent partition is
+ * noticed after at most interval + limit. */
 const PING_INTERVAL_MS = 10_000
-const PING_LIMIT_MS = 10_000
+const PING_LIMIT_MS = 15_000
 const HOUSEKEEPING_MS = 1_000
 /** The library remembers every peer that it ever met; those gone for this long are dropped from its memory. */
 const FORGET_PEERS_MS = 60_000
@@ -227,7 +228,8 @@ export class Host extends BaseService {
   private readonly observers = new Set<PeerObserver>()
   /** Peers of another network, with the monotonic time until which they stay out. */
   private readonly strangers = new Map<string, number>()
-  private readonly unidentified = new Map<string, number>()
+  /** Peers that have not said yet what they speak, with the looks taken so far. */
+  private readonly silent = new Map<string, number>()
   private refuse: (peerId: string) => boolean = () => false
 
   constructor(
@@ -294,10 +296,10 @@ export class Host extends BaseService {
     const peer = this.connected_.get(peerId)
     const connections = this.connectionsTo(peerId)
     if (peer === undefined || connections.length === 0) return []
-    const local = connections.some((connection) => isLoopback(connection.remoteAddr))
+    const local = connections.some((connection) => isLocal(connection.remoteAddr))
     const reached = connections.filter((connection) => connection.direction === 'outbound')
     const remoteHosts = new Set(connections.map((connection) => hostOf(connection.remoteAddr)))
-    const said = peer.addresses.filter((address) => local || !isLoopback(address))
+    const said = peer.addresses.filter((address) => local || !isLocal(address))
     const sameHost = said.filter((address) => remoteHosts.has(hostOf(address)))
     const all = [...reached.map((connection) => withoutPeerId(connection.remoteAddr)), ...sameHost, ...said]
     return [...new Set(all.map(String))].slice(0, MAX_ADDRESSES_PER_PEER)
@@ -481,7 +483,7 @@ export class Host extends BaseService {
     if (this.connected_.has(peerId)) return
     const said = result.signedPeerRecord?.addresses ?? result.listenAddrs
     const agent = result.agentVersion?.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?')
-    this.unidentified.delete(peerId)
+    this.silent.delete(peerId)
     this.connected_.set(peerId, {
       connectedAtMs: this.runtime.clock.monotonicMs(),
       agent,
@@ -502,7 +504,7 @@ export class Host extends BaseService {
   }
 
   private onDisconnect(peerId: string): void {
-    this.unidentified.delete(peerId)
+    this.silent.delete(peerId)
     for (const waiter of this.waiters.get(peerId) ?? []) waiter.failed(unreachable(peerId, 'failed'))
     if (!this.connected_.delete(peerId)) return
     this.log.debug({ peerId }, 'peer disconnected')
@@ -513,6 +515,7 @@ export class Host extends BaseService {
   private async identified(peerId: string, text: string, deadline: Deadline): Promise<void> {
     if (this.isConnected(peerId)) return
     if (this.isStranger(peerId)) throw unreachable(text, 'network')
+    if (this.connectionsTo(peerId).length === 0) throw unreachable(text, 'failed')
     const waiting = this.waiters.get(peerId) ?? new Set<Waiter>()
     this.waiters.set(peerId, waiting)
     let waiter: Waiter | undefined
@@ -550,20 +553,20 @@ export class Host extends BaseService {
     while (!this.signal.aborted) {
       await this.runtime.timers.sleep(HOUSEKEEPING_MS, this.signal)
       const now = this.runtime.clock.monotonicMs()
-      await this.closeSilent(now)
+      await this.closeSilent()
       if (now < sweepAtMs) continue
       absent = await this.forget(absent)
       sweepAtMs = now + FORGET_PEERS_MS
     }
   }
 
-  private async closeSilent(now: number): Promise<void> {
+  private async closeSilent(): Promise<void> {
     for (const peer of this.running.getPeers()) {
       const peerId = peer.toString()
       if (this.connected_.has(peerId)) continue
-      const sinceMs = this.unidentified.get(peerId) ?? now
-      this.unidentified.set(peerId, sinceMs)
-      if (now - sinceMs < SILENCE_LIMIT_MS) continue
+      const looks = (this.silent.get(peerId) ?? 0) + 1
+      this.silent.set(peerId, looks)
+      if (looks <= SILENT_LOOKS) continue
       this.log.debug({ peerId }, 'peer did not say what it speaks')
       await this.disconnect(peerId)
     }
@@ -636,6 +639,11 @@ function dialFailure(error: unknown): DialFailure {
 /** The IP address or name in an address. */
 export function hostOf(address: Multiaddr): string | undefined {
   return address.getComponents()[0]?.value
+}
+
+/** Whether an address means this machine, whoever reads it. */
+export function isLocal(address: Multiaddr): boolean {
+  return isLoopback(address) || hostOf(address) === 'localhost'
 }
 
 function isDialable(address: Multiaddr): boolean {

@@ -4,13 +4,13 @@
  * was is found again within seconds. Owns no connection and no stream: the host and the streams do the work.
  */
 import { KvError } from '@kvchain/core/errors'
-import { isLoopback } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { AbortError, NetError } from '../runtime/errors.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import {
   hostOf,
+  isLocal,
   type PeerAddresses,
   type PeerInfo,
   type PeerObserver,
@@ -490,11 +490,11 @@ export class PeerManager extends BaseService {
   private tellPeers(to: string): Uint8Array {
     const peers = this.host.peers()
     const asker = peers.find(({ peerId }) => peerId === to)
-    const local = asker !== undefined && isLoopback(parseAddress(asker.address))
+    const local = asker !== undefined && isLocal(parseAddress(asker.address))
     const lines: string[] = []
     for (const { peerId } of this.shuffled(peers)) {
       if (peerId === to) continue
-      const addresses = this.host.listenAddresses(peerId).filter((text) => local || !isLoopback(parseAddress(text)))
+      const addresses = this.host.listenAddresses(peerId).filter((text) => local || !isLocal(parseAddress(text)))
       for (const address of addresses.slice(0, MAX_EXCHANGED_PER_PEER)) lines.push(`${address}/p2p/${peerId}`)
     }
     return new TextEncoder().encode(lines.slice(0, MAX_EXCHANGED).join('\n'))
@@ -578,8 +578,8 @@ function isWorse(a: Entry, b: Entry): boolean {
 
 /** The operator's addresses, and behind them a few of the others. */
 function setAddresses(entry: Entry, others: readonly string[]): void {
-  const more = others.filter((address) => !entry.fixed.includes(address))
-  entry.addresses = [...entry.fixed, ...new Set(more.slice(0, MAX_ADDRESSES_PER_PEER))]
+  const more = new Set(others.filter((address) => !entry.fixed.includes(address)))
+  entry.addresses = [...entry.fixed, ...[...more].slice(0, MAX_ADDRESSES_PER_PEER)]
 }
 
 function decayed(score: Score, now: number): number {

@@ -282,7 +282,7 @@ it('disconnects a peer with whom gossip does not flow, and no other', async () =
 })
 
 it('disconnects a peer that announces a frame which is far too long', async () => {
-  const b = await start('accept', { watchdogMs: 500 })
+  const b = await start('accept', { watchdogMs: 2_000 })
   const left: string[] = []
   b.host.onPeer({ disconnected: (peerId) => left.push(peerId) })
   const rude = await startRudePeer()
