@@ -8,7 +8,7 @@ import { ZERO_32 } from './bytes.js'
 import { type Account, accountDigest, accountPath } from './entry.js'
 import { DOMAIN, type Sha256, taggedHash } from './hash.js'
 import { type Header, headerHash } from './header.js'
-import { encodeParams, type Network } from './params.js'
+import { encodeParams, type NetworkIdentity } from './params.js'
 import { StateTree } from './tree.js'
 
 export interface Genesis {
@@ -19,7 +19,7 @@ export interface Genesis {
   readonly tree: StateTree
 }
 
-export function makeGenesis(sha256: Sha256, network: Network): Genesis {
+export function makeGenesis(sha256: Sha256, network: NetworkIdentity): Genesis {
   const { name, params } = network
   const accounts = params.allocations.map(({ publicKey, amount }) => ({
     publicKey,

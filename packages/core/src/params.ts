@@ -125,9 +125,13 @@ export interface Params extends Omit<ConsensusParams, 'initialTarget' | 'easiest
   }[]
 }
 
-export interface Network {
+/** What genesis commits to: all of a network but its policy. */
+export interface NetworkIdentity {
   readonly name: string
   readonly params: Params
+}
+
+export interface Network extends NetworkIdentity {
   readonly policy: Policy
 }
 

@@ -343,7 +343,8 @@ function makeHash(sha256: Sha256, leaves: readonly Leaf[], [from, to]: [number, 
 /** A path whose bit at `depth` is `bit`. */
 function withBit(path: Uint8Array, depth: number, bit: number): Uint8Array {
   if (bitAt(path, depth) === bit) return path
-  const other = path.slice()
+  // Not slice(): a Node Buffer would share its memory.
+  const other = new Uint8Array(path)
   other[depth >> 3] = (other[depth >> 3] ?? 0) ^ (0x80 >> (depth & 7))
   return other
 }

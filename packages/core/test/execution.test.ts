@@ -129,7 +129,8 @@ describe('a block', () => {
     expect(view.changes().accounts).toEqual([])
     payMiner(view, dave.publicKey, 0, 2)
     payMiner(view, dave.publicKey, 1, 0)
-    expect(view.account(dave.publicKey)).toMatchObject({ balance: 3, nonce: 0 })
+    payMiner(view, dave.publicKey, 5, 5)
+    expect(view.account(dave.publicKey)).toMatchObject({ balance: 13, nonce: 0 })
   })
 
   it('lists each changed key once, with what it was before, and every version in order', () => {

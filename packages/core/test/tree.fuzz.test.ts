@@ -1,49 +1,11 @@
-import { equalBytes, toHex, ZERO_32 } from '@kvchain/core/bytes'
+import { equalBytes, toHex } from '@kvchain/core/bytes'
 import { CodecError } from '@kvchain/core/codec'
-import { DOMAIN, taggedHash } from '@kvchain/core/hash'
-import { decodeProof, encodeProof, StateTree, type TreeChange, verifyProof } from '@kvchain/core/tree'
+import { decodeProof, encodeProof, StateTree, verifyProof } from '@kvchain/core/tree'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytes32, mutate, mutation } from './arbitraries.js'
 import { hex, sha256, tries } from './helpers.js'
-
-/** protocol.md 9.1, from scratch: the hash of pairs that agree in their first `depth` bits. */
-function model(pairs: readonly (readonly [string, Uint8Array])[], depth = 0): Uint8Array {
-  const [first] = pairs
-  if (first === undefined) return ZERO_32
-  if (pairs.length === 1) return taggedHash(sha256, DOMAIN.treeLeaf, hex(first[0]), first[1])
-  const side = (bit: number) =>
-    pairs.filter(([path]) => ((Number.parseInt(path.charAt(depth >> 2), 16) >> (3 - (depth & 3))) & 1) === bit)
-  return taggedHash(sha256, DOMAIN.treeNode, model(side(0), depth + 1), model(side(1), depth + 1))
-}
-
-/** Few enough that paths meet again, some of them equal in all bits but one, early or late. */
-const path: fc.Arbitrary<Uint8Array> = fc.oneof(
-  fc.nat(60).map((n) => sha256(Uint8Array.of(n))),
-  fc.tuple(fc.constantFrom(0x00, 0xff), fc.nat(255)).map(([fill, bit]) => {
-    const bytes = new Uint8Array(32).fill(fill)
-    bytes[bit >> 3] = fill ^ (0x80 >> (bit & 7))
-    return bytes
-  }),
-)
-
-const change: fc.Arbitrary<TreeChange> = fc.record({
-  path,
-  digest: fc.oneof({ weight: 2, arbitrary: bytes32 }, { weight: 1, arbitrary: fc.constant(undefined) }),
-})
-
-const update = fc.uniqueArray(change, { maxLength: 20, selector: (one) => toHex(one.path) })
-
-function applyTo(map: Map<string, Uint8Array>, changes: readonly TreeChange[]): void {
-  for (const { path, digest } of changes) {
-    if (digest === undefined) map.delete(toHex(path))
-    else map.set(toHex(path), digest)
-  }
-}
-
-function treeOf(map: ReadonlyMap<string, Uint8Array>): StateTree {
-  return StateTree.empty(sha256).update([...map].map(([path, digest]) => ({ path: hex(path), digest })))
-}
+import { applyTo, modelRoot, path, treeOf, update } from './treeModel.js'
 
 describe('the state tree', () => {
   it('has after any sequence of updates the root of a tree made from scratch of what a Map then holds', () => {
@@ -54,7 +16,7 @@ describe('the state tree', () => {
         for (const changes of updates) {
           tree = tree.update(changes)
           applyTo(map, changes)
-          const root = toHex(model([...map]))
+          const root = toHex(modelRoot([...map]))
           expect(toHex(tree.root)).toBe(root)
           expect(toHex(treeOf(map).root)).toBe(root)
         }

@@ -140,7 +140,7 @@ export class KvNode extends BaseService {
     const { network, dataDir } = this.options
     const genesis = makeGenesis(sha256, network)
     const database = await this.begin(new Database(join(dataDir, 'db'), runtime.log.child({ module: 'store' })))
-    const store = new ChainStore(database, genesis)
+    const store = new ChainStore(database, genesis, runtime.log.child({ module: 'store' }))
     const verifier = await this.begin(new VerifyPool({ threads: VERIFY_THREADS }, { runtime }))
     // The mempool reads the chain and follows it; the chain knows neither it nor the clients' transactions.
     const chain: Chain = new Chain(network, genesis, {

@@ -13,7 +13,7 @@ import type { Network, Params } from '@kvchain/core/params'
 import { checkHeaderContext, checkHeaderTime } from '@kvchain/core/rules'
 import { treeChanges, undoTreeChanges } from '@kvchain/core/state'
 import type { Transaction } from '@kvchain/core/transaction'
-import { StateTree, type TreeChange } from '@kvchain/core/tree'
+import type { StateTree } from '@kvchain/core/tree'
 import { sha256 } from '../crypto/sodium.js'
 import type { SignatureVerifier } from '../crypto/verifyPool.js'
 import { StoreError } from '../runtime/errors.js'
@@ -71,6 +71,8 @@ export class Chain extends BaseService {
   private tip_: ChainNode
   private stateTree_: StateTree
   private committing: Promise<void> | undefined
+  /** Whether `stateTree_` is the store's. */
+  private isLoaded = false
 
   constructor(
     network: Network,
@@ -264,7 +266,7 @@ export class Chain extends BaseService {
         })
       }
       await this.commit(
-        () => this.deps.store.connect(block, node.hash, changes, isStored),
+        () => this.deps.store.connect(block, node.hash, changes, state, isStored),
         () => this.moveTip(node, state, step),
       )
     } catch (error) {
@@ -288,7 +290,7 @@ export class Chain extends BaseService {
       throw new StoreError('store-corrupt', 'undoing a block does not give the state before it')
     }
     await this.commit(
-      () => this.deps.store.disconnect(header, hash, transactions, undo),
+      () => this.deps.store.disconnect(header, hash, transactions, undo, state),
       () => this.moveTip(parent, state, step),
     )
     this.steps.notify(step)
@@ -340,18 +342,14 @@ export class Chain extends BaseService {
     const tip = this.tree.get(tipHash)
     if (tip === undefined) throw new StoreError('store-corrupt', 'the tip has lost its header')
     this.tip_ = tip
-    const leaves: TreeChange[] = []
-    for await (const leaf of this.deps.store.stateLeaves()) leaves.push(leaf)
-    this.stateTree_ = StateTree.empty(sha256).update(leaves)
-    if (!equalBytes(this.stateTree_.root, tip.header.stateRoot)) {
-      throw new StoreError('store-corrupt', 'the stored state does not have the state root of the tip')
-    }
+    this.stateTree_ = await this.deps.store.openTree(tip.header.stateRoot)
+    this.isLoaded = true
     await this.mutex.run(() => this.activateBest())
     this.log.info({ height: this.tip_.header.height, headers: this.tree.size }, 'chain loaded')
   }
 
   protected async onStop(): Promise<void> {
-    // Waits for the change under way.
-    await this.mutex.run(async () => {})
+    // After the change under way.
+    if (this.isLoaded) await this.mutex.run(() => this.deps.store.checkpoint(this.stateTree_))
   }
 }

@@ -25,11 +25,13 @@ import { PUBLIC_KEY_BYTES } from '@kvchain/core/keys'
 import { type Outcome, readOutcome, writeOutcome } from '@kvchain/core/outcome'
 import { type StateChanges, type StateReader, type Undo, undoOf } from '@kvchain/core/state'
 import { type Transaction, valueDigest } from '@kvchain/core/transaction'
-import type { TreeChange } from '@kvchain/core/tree'
+import type { StateTree, TreeChange } from '@kvchain/core/tree'
 import { sha256 } from '../crypto/sodium.js'
 import { StoreError } from '../runtime/errors.js'
+import type { Log } from '../runtime/runtime.js'
 import { Batch, type Database } from './database.js'
 import { recordKey, SCHEMA_VERSION, versionRange } from './schema.js'
+import { DEFAULT_TREE_CACHE_BYTES, TreeStore, type TreeStoreOptions } from './treeStore.js'
 import { decodeUndo, encodeUndo } from './undo.js'
 
 /** A header as it is kept. */
@@ -58,10 +60,16 @@ function u32(value: number): Uint8Array {
 }
 
 export class ChainStore implements StateReader {
+  private readonly pages: TreeStore
+
   constructor(
     private readonly database: Database,
     private readonly genesis: Genesis,
-  ) {}
+    log: Log,
+    options: TreeStoreOptions = { cacheBytes: DEFAULT_TREE_CACHE_BYTES },
+  ) {
+    this.pages = new TreeStore(database, options, log)
+  }
 
   // --- opening -------------------------------------------------------------------------------------------------------
 
@@ -98,6 +106,11 @@ export class ChainStore implements StateReader {
         invalid: reader.tag(0, 1) === 1,
       }))
     }
+  }
+
+  /** The state tree of this root. */
+  openTree(root: Uint8Array): Promise<StateTree> {
+    return this.pages.open(root, () => this.stateLeaves())
   }
 
   /** Every place in the state tree with its digest, to build the tree from. */
@@ -195,8 +208,14 @@ export class ChainStore implements StateReader {
     await this.database.write(new Batch().put(key, headerRecord(header, true)), { sync: true })
   }
 
-  /** One block onto the main chain: body, index, state, undo and tip in one synced batch. */
-  async connect(block: Block, hash: Uint8Array, changes: StateChanges, isStored: boolean): Promise<void> {
+  /** One block onto the main chain: body, index, state, tree, undo and tip in one synced batch. `tree` is the committed one, changed. */
+  async connect(
+    block: Block,
+    hash: Uint8Array,
+    changes: StateChanges,
+    tree: StateTree,
+    isStored: boolean,
+  ): Promise<void> {
     const batch = new Batch()
     if (!isStored) this.putBlock(batch, block, hash)
     const { height } = block.header
@@ -215,7 +234,7 @@ export class ChainStore implements StateReader {
     for (const { after } of changes.accounts) putAccount(batch, after)
     batch.put(recordKey.undo(hash), encodeUndo(undoOf(changes)))
     batch.put(recordKey.meta('tip'), hash)
-    await this.database.write(batch, { sync: true })
+    await this.commit(batch, tree)
   }
 
   /** The tip off the main chain, in one synced batch. The block itself is kept. */
@@ -224,13 +243,26 @@ export class ChainStore implements StateReader {
     hash: Uint8Array,
     transactions: readonly IncludedTransaction[],
     undo: Undo,
+    tree: StateTree,
   ): Promise<void> {
     const batch = new Batch().delete(recordKey.mainChain(header.height)).delete(recordKey.undo(hash))
     for (const { transaction } of transactions) batch.delete(recordKey.transaction(transaction.txid))
     for (const { key, before } of undo.entries) this.revertEntry(batch, key, before)
     for (const before of undo.accounts) putAccount(batch, before)
     batch.put(recordKey.meta('tip'), header.parent)
+    await this.commit(batch, tree)
+  }
+
+  /** Writes what the tree can be opened from without work. Part of a stop in good order. */
+  checkpoint(tree: StateTree): Promise<void> {
+    return this.pages.checkpoint(tree)
+  }
+
+  private async commit(batch: Batch, tree: StateTree): Promise<void> {
+    this.pages.addPages(batch, tree)
     await this.database.write(batch, { sync: true })
+    this.pages.onCommitted(tree)
+    if (this.pages.isCheckpointDue(tree)) await this.pages.checkpoint(tree)
   }
 
   private revertEntry(batch: Batch, key: Uint8Array, before: Entry | undefined): void {

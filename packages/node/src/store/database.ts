@@ -77,6 +77,17 @@ export class Database extends BaseService {
     }
   }
 
+  /** Every record of a range. */
+  async readRange(range: { gte: Uint8Array; lt: Uint8Array }): Promise<{ key: Uint8Array; content: Uint8Array }[]> {
+    const records = await this.level.iterator(range).all()
+    return records.map(([key, record]) => ({ key, content: unseal(key, record) }))
+  }
+
+  /** Deletes every record of a kind. */
+  async clear(kind: RecordKind): Promise<void> {
+    await this.level.clear(kindRange(kind))
+  }
+
   /** Up to `limit` records of a range, last first. */
   async readBackwards(range: { gte: Uint8Array; lt: Uint8Array }, limit: number): Promise<Uint8Array[]> {
     const records = await this.level.iterator({ ...range, reverse: true, limit }).all()

@@ -87,13 +87,18 @@ export class TestLedger {
     chain.steps.add((step) => this.steps.push(step))
   }
 
-  static async open(network: Network = easyNetwork(), folder?: string, limits?: PoolLimits): Promise<TestLedger> {
+  static async open(
+    network: Network = easyNetwork(),
+    folder?: string,
+    limits?: PoolLimits,
+    cacheBytes = 1 << 20,
+  ): Promise<TestLedger> {
     const runtime = systemRuntime(silentLog)
     const place = folder ?? mkdtempSync(join(tmpdir(), 'kvchain-test-'))
     const genesis = makeGenesis(sha256, network)
     const database = new Database(join(place, 'db'), silentLog)
     await database.start()
-    const store = new ChainStore(database, genesis)
+    const store = new ChainStore(database, genesis, silentLog, { cacheBytes })
     const verifier = new VerifyPool({ threads: 0 }, { runtime })
     await verifier.start()
     const fatal: unknown[] = []

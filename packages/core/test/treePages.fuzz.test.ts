@@ -1,0 +1,167 @@
+/**
+ * The state tree over stored pages: whatever is committed, checkpointed, forgotten and opened again, it is the tree of its leaves. The store
+ * here is two Maps; its steps are those of a node's.
+ */
+import { equalBytes, toHex, toMapKey } from '@kvchain/core/bytes'
+import { StateTree, type TreeChange, TreeError, verifyProof } from '@kvchain/core/tree'
+import { encodeBucket } from '@kvchain/core/treeNodes'
+import { encodeShelf, PageCache, shelfOfBuckets, shelfRange, type TreeSource } from '@kvchain/core/treePages'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { bytes32 } from './arbitraries.js'
+import { codeOf, expectBytes, hex, sha256, thrownBy, tries } from './helpers.js'
+import { path as anyPath, applyTo, modelRoot, treeOf } from './treeModel.js'
+
+class PageStore implements TreeSource {
+  generation = 0
+  readonly buckets = new Map<string, { key: Uint8Array; content: Uint8Array }>()
+  readonly shelves = new Map<number, Uint8Array>()
+  readonly marked = new Set<number>()
+  private top: Uint8Array = StateTree.empty(sha256).top
+  private cache: PageCache
+
+  constructor(private readonly cacheBytes: number) {
+    this.cache = new PageCache(cacheBytes)
+  }
+
+  get cachedBytes(): number {
+    return this.cache.bytes
+  }
+
+  empty(): StateTree {
+    return StateTree.empty(sha256, this, this.cache)
+  }
+
+  bucket(key: Uint8Array): Uint8Array | undefined {
+    return this.buckets.get(toMapKey(key))?.content
+  }
+
+  shelf(index: number): Uint8Array | undefined {
+    return this.shelves.get(index)
+  }
+
+  commit(tree: StateTree): void {
+    for (const [name, { key, bucket }] of tree.pages.buckets) {
+      if (bucket?.leaves === undefined) this.buckets.delete(name)
+      else this.buckets.set(name, { key, content: encodeBucket(bucket.leaves) })
+    }
+    for (const index of tree.pages.shelves) this.marked.add(index)
+    this.top = tree.top
+    this.generation++
+    tree.markCommitted()
+  }
+
+  checkpoint(tree: StateTree): void {
+    for (const { index, root } of tree.unsavedShelves()) this.shelves.set(index, encodeShelf(root))
+    this.marked.clear()
+    tree.markShelvesSaved()
+  }
+
+  /** As after a crash: nothing is in memory. */
+  open(): StateTree {
+    this.cache = new PageCache(this.cacheBytes)
+    const tree = StateTree.open(sha256, this.top, this, this.cache)
+    for (const index of this.marked) {
+      const { gte, lt } = shelfRange(index)
+      const inside = [...this.buckets.values()]
+        .filter(({ key }) => Buffer.compare(key, gte) >= 0 && (lt === undefined || Buffer.compare(key, lt) < 0))
+        .sort((a, b) => Buffer.compare(a.key, b.key))
+      tree.restoreShelf(index, shelfOfBuckets(sha256, inside))
+    }
+    return tree
+  }
+}
+
+/** One of many paths of one shelf. */
+function crowdedPath(fill: number, n: number): Uint8Array {
+  const bytes = sha256(Uint8Array.of(n))
+  bytes.set([fill, (fill & 0xf0) | ((bytes[1] ?? 0) & 0x0f)])
+  return bytes
+}
+
+const path = fc.oneof(
+  fc.tuple(fc.constantFrom(0x00, 0xff), fc.nat(40)).map(([fill, n]) => crowdedPath(fill, n)),
+  anyPath,
+)
+const change: fc.Arbitrary<TreeChange> = fc.record({
+  path,
+  digest: fc.oneof({ weight: 3, arbitrary: bytes32 }, { weight: 2, arbitrary: fc.constant(undefined) }),
+})
+const step = fc.record({
+  changes: fc.uniqueArray(change, { maxLength: 25, selector: (one) => toHex(one.path) }),
+  after: fc.constantFrom('nothing', 'nothing', 'checkpoint', 'open'),
+})
+
+describe('the state tree over pages', () => {
+  it('has the root and the proofs of its leaves, and the pages too depend on these alone', () => {
+    const first = Array.from({ length: 12 }, (_, n) => ({ path: crowdedPath(0, n), digest: sha256(Uint8Array.of(n)) }))
+    fc.assert(
+      fc.property(
+        fc.array(step, { minLength: 1, maxLength: 8 }),
+        fc.constantFrom(0, 2_000, 1_000_000),
+        path,
+        (steps, cacheBytes, asked) => {
+          const map = new Map<string, Uint8Array>()
+          const store = new PageStore(cacheBytes)
+          let tree = store.empty()
+          for (const { changes, after } of [{ changes: first, after: 'nothing' }, ...steps]) {
+            applyTo(map, changes)
+            tree = tree.update(changes)
+            store.commit(tree)
+            if (changes === first) expect([...store.marked]).toEqual([0])
+            if (after === 'checkpoint') store.checkpoint(tree)
+            expect(store.cachedBytes).toBeLessThanOrEqual(cacheBytes)
+            if (after === 'open') tree = store.open()
+
+            const fresh = treeOf(map)
+            expectBytes(tree.root, modelRoot([...map]))
+            expectBytes(tree.top, fresh.top)
+            expect(tree.size).toBe(map.size)
+            expect([...store.buckets.keys()].sort()).toEqual(
+              [...fresh.pages.buckets]
+                .filter(([, { bucket }]) => bucket !== undefined)
+                .map(([name]) => name)
+                .sort(),
+            )
+            const digest = map.get(toHex(asked))
+            const verdict = verifyProof(sha256, tree.root, asked, tree.prove(asked))
+            expect(verdict).toEqual(digest === undefined ? { kind: 'absent' } : { kind: 'present', digest })
+          }
+        },
+      ),
+      tries(200),
+    )
+  })
+
+  it('reads no further once the store has moved on, and no page that is not what it says', () => {
+    const paths = Array.from({ length: 400 }, (_, n) => sha256(Uint8Array.of(n & 255, n >> 8)))
+    for (const one of paths.slice(0, 100)) one.set([0, one[1] ?? 0].map((byte, i) => (i === 1 ? byte & 0x0f : byte)))
+    const changes = paths.map((one) => ({ path: one, digest: sha256(one) }))
+    const store = new PageStore(0)
+    const first = store.empty().update(changes)
+    store.commit(first)
+    store.checkpoint(first)
+
+    const past = store.open()
+    store.commit(store.open().update(changes.slice(0, 1)))
+    expect(codeOf(() => past.prove(paths[0] ?? hex('')))).toBe('tree-stale')
+
+    for (const one of [paths[3], paths[300]]) {
+      if (one === undefined) continue
+      for (const { content } of store.buckets.values()) {
+        const at = [...content.keys()].find((i) => i % 64 === 0 && equalBytes(content.subarray(i, i + 32), one))
+        if (at === undefined) continue
+        content[at + 40] = (content[at + 40] ?? 0) ^ 1
+        const error = thrownBy(() => store.open().prove(one))
+        expect(error).toBeInstanceOf(TreeError)
+        expect(error.code).toBe('tree-page')
+        content[at + 40] = (content[at + 40] ?? 0) ^ 1
+      }
+    }
+    store.buckets.clear()
+    store.marked.clear()
+    expect(codeOf(() => store.open().prove(paths[300] ?? hex('')))).toBe('tree-page')
+    store.shelves.clear()
+    expect(codeOf(() => store.open().prove(paths[0] ?? hex('')))).toBe('tree-page')
+  })
+})
