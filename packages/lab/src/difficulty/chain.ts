@@ -54,8 +54,9 @@ export class Chain {
     readonly world: World,
     private readonly random: Random,
     readonly history: History = History.steady(LONGEST_LOOK_BACK + 2, world.intervalMs, RIGHT_TARGET),
+    nowMs: number = history.timestampMs(0),
   ) {
-    this.nowMs = history.timestampMs(0)
+    this.nowMs = nowMs
     this.target = world.rule.next(history)
   }
 
