@@ -14,19 +14,21 @@ import {
   bitAt,
   decodeBucket,
   type Inner,
-  type Leaf,
+  LEAF_BYTES,
+  leafAt,
+  leafCount,
   leafHash,
-  leavesHash,
   makeBucket,
-  makeLeaf,
+  mergeLeaves,
   nodeHash,
   PATH_BITS,
+  packedHash,
   SHELF_DEPTH,
   type Shelf,
   shelfIndex,
   splitAt,
+  splitPacked,
   type TreeNode,
-  unpackLeaves,
 } from './treeNodes.js'
 import { bucketKey, decodeShelf, decodeTop, encodeTop, makeInner, PageCache, type TreeSource } from './treePages.js'
 
@@ -162,9 +164,14 @@ export class StateTree {
     this.cache.trim()
   }
 
+  /** Gives up pages that were read until the cache keeps its bound. A commit does so by itself; whoever only reads must. */
+  trim(): void {
+    this.cache.trim()
+  }
+
   /** The tree with the changes made. Paths must be distinct; the order does not matter. Costs O(changes x depth) hashes. */
   update(changes: readonly TreeChange[]): StateTree {
-    const sorted = [...changes].sort((a, b) => compareBytes(a.path, b.path))
+    const sorted = sortByPath(changes)
     for (let i = 1; i < sorted.length; i++) {
       const [before, here] = [sorted[i - 1], sorted[i]]
       assert(before && here && !equalBytes(before.path, here.path), 'tree changes have distinct paths')
@@ -188,19 +195,18 @@ export class StateTree {
     return this.proveInBucket(this.leavesOf(node, path, siblings.length), path, siblings)
   }
 
-  private proveInBucket(leaves: readonly Leaf[], path: Uint8Array, siblings: Uint8Array[]): TreeProof {
-    const { sha256 } = this
-    let [from, to] = [0, leaves.length]
+  private proveInBucket(leaves: Uint8Array, path: Uint8Array, siblings: Uint8Array[]): TreeProof {
+    let [from, to] = [0, leafCount(leaves)]
     for (let depth = siblings.length; to - from > 1; depth++) {
-      const middle = splitAt(leaves, from, to, depth)
-      const other: [number, number] = bitAt(path, depth) === 1 ? [from, middle] : [middle, to]
-      siblings.push(makeHash(sha256, leaves, other, depth + 1))
-      if (bitAt(path, depth) === 1) from = middle
+      const middle = splitPacked(leaves, from, to, depth)
+      const isRight = bitAt(path, depth) === 1
+      const [low, high] = isRight ? [from, middle] : [middle, to]
+      siblings.push(packedHash(this.sha256, leaves, low, high, depth + 1) ?? ZERO_32)
+      if (isRight) from = middle
       else to = middle
     }
-    const leaf = from === to ? undefined : leaves[from]
-    if (leaf === undefined) return { siblings, terminal: { kind: 'empty' } }
-    return { siblings, terminal: { kind: 'leaf', path: leaf.path, digest: leaf.digest } }
+    if (from === to) return { siblings, terminal: { kind: 'empty' } }
+    return { siblings, terminal: { kind: 'leaf', ...leafAt(leaves, from) } }
   }
 
   private apply(
@@ -216,9 +222,9 @@ export class StateTree {
     const opened = this.opened(node, path, depth)
     if (opened?.kind !== 'inner') {
       if (opened !== undefined) this.removeBucket(update, opened, path, depth)
-      const leaves = opened === undefined ? [] : this.leavesOf(opened, path, depth)
-      const overlaid = this.overlay(leaves, update.changes, from, to)
-      return this.build(update, overlaid, 0, overlaid.length, depth)
+      const old = opened && this.leavesOf(opened, path, depth)
+      const leaves = mergeLeaves(this.sha256, old, update.changes, from, to)
+      return this.build(update, leaves, 0, leafCount(leaves), depth)
     }
     const middle = splitAt(update.changes, from, to, depth)
     const left = this.apply(update, opened.left, depth + 1, from, middle)
@@ -226,44 +232,19 @@ export class StateTree {
     return this.join(update, left, right, path, depth)
   }
 
-  /** Old leaves and changes in one sorted list. */
-  private overlay(leaves: readonly Leaf[], changes: readonly TreeChange[], from: number, to: number): Leaf[] {
-    const result: Leaf[] = []
-    let next = 0
-    for (let i = from; i < to; i++) {
-      const change = changes[i]
-      if (change === undefined) break
-      for (let old = leaves[next]; old !== undefined; old = leaves[next]) {
-        const order = compareBytes(old.path, change.path)
-        if (order > 0) break
-        if (order < 0) result.push(old)
-        next++
-      }
-      if (change.digest !== undefined) result.push(makeLeaf(this.sha256, change.path, change.digest))
-    }
-    for (const old of leaves.slice(next)) result.push(old)
-    return result
-  }
-
-  private build(
-    update: Update,
-    leaves: readonly Leaf[],
-    from: number,
-    to: number,
-    depth: number,
-  ): TreeNode | undefined {
-    const first = leaves[from]
-    if (from === to || first === undefined) return undefined
+  private build(update: Update, leaves: Uint8Array, from: number, to: number, depth: number): TreeNode | undefined {
+    if (from === to) return undefined
+    const { path } = leafAt(leaves, from)
     if (to - from <= BUCKET_LEAVES) {
       const bucket = makeBucket(this.sha256, leaves, from, to, depth)
-      const key = bucketKey(first.path, depth)
+      const key = bucketKey(path, depth)
       update.buckets.set(toMapKey(key), { key, bucket })
       return bucket
     }
-    const middle = splitAt(leaves, from, to, depth)
+    const middle = splitPacked(leaves, from, to, depth)
     const left = this.build(update, leaves, from, middle, depth + 1)
     const right = this.build(update, leaves, middle, to, depth + 1)
-    return this.shelved(update, makeInner(this.sha256, left, right), first.path, depth)
+    return this.shelved(update, makeInner(this.sha256, left, right), path, depth)
   }
 
   /** Two subtrees as one: a bucket where few leaves are left. `path` leads to them. */
@@ -276,15 +257,17 @@ export class StateTree {
   ): TreeNode | undefined {
     const count = (left?.count ?? 0) + (right?.count ?? 0)
     if (count > BUCKET_LEAVES) return this.shelved(update, makeInner(this.sha256, left, right), path, depth)
-    const leaves: Leaf[] = []
+    const leaves = new Uint8Array(count * LEAF_BYTES)
+    let end = 0
     for (const [bit, child] of [left, right].entries()) {
       if (child === undefined) continue
       assert(child.kind === 'bucket', 'a subtree of few leaves is a bucket')
       const place = withBit(path, depth, bit)
-      leaves.push(...this.leavesOf(child, place, depth + 1))
+      leaves.set(this.leavesOf(child, place, depth + 1), end)
+      end += child.count * LEAF_BYTES
       this.removeBucket(update, child, place, depth + 1)
     }
-    return this.build(update, leaves, 0, leaves.length, depth)
+    return this.build(update, leaves, 0, count, depth)
   }
 
   private shelved(update: Update, inner: Inner, path: Uint8Array, depth: number): Inner | Shelf {
@@ -311,17 +294,18 @@ export class StateTree {
     return node.root
   }
 
-  private leavesOf(bucket: Bucket, path: Uint8Array, depth: number): Leaf[] {
+  /** A bucket's packed leaves, read if need be. */
+  private leavesOf(bucket: Bucket, path: Uint8Array, depth: number): Uint8Array {
     if (bucket.leaves === undefined) {
-      const packed = decodeBucket(this.sha256, this.read(this.reading.bucket(bucketKey(path, depth))))
-      const leaves = unpackLeaves(packed)
-      if (!equalBytes(makeHash(this.sha256, leaves, [0, leaves.length], depth), bucket.hash)) {
+      const leaves = decodeBucket(this.sha256, this.read(this.reading.bucket(bucketKey(path, depth))))
+      const hash = packedHash(this.sha256, leaves, 0, leafCount(leaves), depth)
+      if (hash === undefined || !equalBytes(hash, bucket.hash)) {
         throw new TreeError('tree-page', 'a bucket is not what the tree says')
       }
-      bucket.leaves = packed
+      bucket.leaves = leaves
     }
     if (bucket.persisted) this.cache.use(bucket)
-    return unpackLeaves(bucket.leaves)
+    return bucket.leaves
   }
 
   /** The source, as long as it still is of this tree. */
@@ -336,8 +320,18 @@ export class StateTree {
   }
 }
 
-function makeHash(sha256: Sha256, leaves: readonly Leaf[], [from, to]: [number, number], depth: number): Uint8Array {
-  return leavesHash(sha256, leaves, from, to, depth) ?? ZERO_32
+/** The first 48 bits decide nearly always, and numbers compare far faster than bytes. */
+function sortByPath(changes: readonly TreeChange[]): TreeChange[] {
+  return changes
+    .map((change) => ({ change, first: firstBits(change.path) }))
+    .sort((a, b) => a.first - b.first || compareBytes(a.change.path, b.change.path))
+    .map(({ change }) => change)
+}
+
+function firstBits(path: Uint8Array): number {
+  let value = 0
+  for (let i = 0; i < 6; i++) value = value * 256 + (path[i] ?? 0)
+  return value
 }
 
 /** A path whose bit at `depth` is `bit`. */

@@ -12,13 +12,13 @@ import {
   type Bucket,
   decodeBucket,
   type Inner,
-  leavesHash,
+  leafCount,
   nodeHash,
+  packedHash,
   SHELF_DEPTH,
   type Shelf,
   splitAt,
   type TreeNode,
-  unpackLeaves,
 } from './treeNodes.js'
 
 /** Where pages are read from. Answers are of the last commit. */
@@ -138,14 +138,15 @@ export function shelfOfBuckets(sha256: Sha256, buckets: readonly StoredBucket[])
 }
 
 function stubOf(sha256: Sha256, content: Uint8Array, depth: number): Bucket {
-  const leaves = unpackLeaves(decodeBucket(sha256, content))
-  const hash = leavesHash(sha256, leaves, 0, leaves.length, depth)
+  const leaves = decodeBucket(sha256, content)
+  const count = leafCount(leaves)
+  const hash = packedHash(sha256, leaves, 0, count, depth)
   assert(hash !== undefined, 'a stored bucket has leaves')
-  return { kind: 'bucket', hash, count: leaves.length, leaves: undefined, persisted: true }
+  return { kind: 'bucket', hash, count, leaves: undefined, persisted: true }
 }
 
 /** Memory of a bucket's leaves, and of a shelf for each of its buckets: the arrays, their objects and the nodes above. Measured. */
-const BUCKET_OVERHEAD_BYTES = 200
+const BUCKET_OVERHEAD_BYTES = 300
 export const SHELF_BYTES_PER_LEAF = 80
 
 /**

@@ -4,7 +4,8 @@
  */
 import { Chain, type Load, type Mined, type World } from './chain.js'
 import { Random } from './random.js'
-import { ahead, honest, type Strategy } from './strategies.js'
+import { deviation, largest, mean, smallest } from './stats.js'
+import { honest, type Strategy } from './strategies.js'
 
 /** A target within 25 % of the right one, either way, counts as right. */
 const IN_BAND = Math.log2(1.25)
@@ -87,18 +88,26 @@ function recovery(chain: Chain, load: Load, maxBlocks: number): Recovery & { rea
     blocks: back?.blocks ?? Number.POSITIVE_INFINITY,
     time: back?.time ?? Number.POSITIVE_INFINITY,
     longest: longest(world, mined),
-    overshoot: Math.max(0, ...after.map((ease) => -Math.sign(worst) * ease)),
+    overshoot: Math.max(0, largest(after.map((ease) => -Math.sign(worst) * ease))),
     fastest: fastest(world, mined),
-    easiest: Math.max(...eases),
-    hardest: Math.min(...eases),
+    easiest: largest(eases),
+    hardest: smallest(eases),
     mined,
   }
 }
 
-/** The hash rate becomes `factor` times what it was. */
-export function step(world: World, seed: number, factor: number, maxBlocks: number): Recovery {
+/** Some of those who mine, and what they write as timestamps. */
+export interface Others {
+  readonly share: number
+  readonly strategy: Strategy
+}
+
+const NOBODY: Others = { share: 0, strategy: honest }
+
+/** The hash rate becomes `factor` times what it was; from then on a share of it may forge. */
+export function step(world: World, seed: number, factor: number, maxBlocks: number, others = NOBODY): Recovery {
   const chain = warmed(world, seed, STREAM.step, { hashRate: 1 })
-  return recovery(chain, { hashRate: factor }, maxBlocks)
+  return recovery(chain, { hashRate: factor, ...others }, maxBlocks)
 }
 
 export interface Night extends Recovery {
@@ -107,16 +116,10 @@ export interface Night extends Recovery {
 }
 
 /** Everybody stops for `sleepMs`, then all come back; from then on a share of them may forge. */
-export function night(
-  world: World,
-  seed: number,
-  sleepMs: number,
-  maxBlocks: number,
-  forgers: { readonly share: number; readonly strategy: Strategy } = { share: 0, strategy: honest },
-): Night {
+export function night(world: World, seed: number, sleepMs: number, maxBlocks: number, others = NOBODY): Night {
   const chain = warmed(world, seed, STREAM.sleep, { hashRate: 1 })
   chain.sleep(sleepMs)
-  const { mined, ...found } = recovery(chain, { hashRate: 1, ...forgers }, maxBlocks)
+  const { mined, ...found } = recovery(chain, { hashRate: 1, ...others }, maxBlocks)
   let elapsed = 0
   const late = mined.findIndex(({ waitMs }) => {
     elapsed += waitMs / world.intervalMs
@@ -146,30 +149,27 @@ export function hop(world: World, seed: number, size: number, blocks: number, st
   const mined: Mined[] = []
   const logs: number[] = []
   let isThere = false
-  let there = 0
-  const hashes = { steady: 0, theirs: 0 }
-  const rewards = { steady: 0, theirs: 0 }
+  // What a hash earns is the target at its time: the mean of that over the hashes of each side, without the luck of single blocks.
+  const time = { all: 0, theirs: 0 }
+  const earned = { all: 0, theirs: 0 }
   for (let i = 0; i < blocks; i++) {
     const ease = chain.ease(1)
     logs.push(ease * Math.LN2)
     isThere = isThere ? ease > leave : ease >= join
     const block = chain.mine(isThere ? { hashRate: 1 + size, share: size / (1 + size), strategy } : { hashRate: 1 })
     mined.push(block)
-    hashes.steady += block.waitMs
-    if (isThere) {
-      hashes.theirs += block.waitMs * size
-      there += block.waitMs
-    }
-    if (block.isTheirs) rewards.theirs++
-    else rewards.steady++
+    time.all += block.waitMs
+    earned.all += block.waitMs * 2 ** ease
+    if (!isThere) continue
+    time.theirs += block.waitMs
+    earned.theirs += block.waitMs * 2 ** ease
   }
-  const elapsed = hashes.steady
   return {
-    gain: rewards.theirs / hashes.theirs / (rewards.steady / hashes.steady) - 1,
+    gain: earned.theirs / time.theirs / (earned.all / time.all) - 1,
     jitter: deviation(logs),
-    interval: elapsed / blocks / world.intervalMs,
+    interval: time.all / blocks / world.intervalMs,
     longest: longest(world, mined),
-    presence: there / elapsed,
+    presence: time.theirs / time.all,
   }
 }
 
@@ -197,8 +197,8 @@ export function forge(world: World, seed: number, share: number, strategy: Strat
     speed: mined.length / elapsed,
     reward: mined.filter(({ isTheirs }) => isTheirs).length / mined.length / share,
     ease: mean(eases),
-    easiest: Math.max(...eases),
-    hardest: Math.min(...eases),
+    easiest: largest(eases),
+    hardest: smallest(eases),
   }
 }
 
@@ -226,7 +226,7 @@ export function idle(world: World, seed: number, gap: number, depth: number, wri
 }
 
 function longest(world: World, mined: readonly Mined[]): number {
-  return mined.reduce((most, { waitMs }) => Math.max(most, waitMs), 0) / world.intervalMs
+  return largest(mined.map(({ waitMs }) => waitMs)) / world.intervalMs
 }
 
 function fastest(world: World, mined: readonly Mined[]): number {
@@ -237,13 +237,4 @@ function fastest(world: World, mined: readonly Mined[]): number {
     if (i + 1 >= STORM_BLOCKS) least = Math.min(least, sum)
   }
   return (STORM_BLOCKS * world.intervalMs) / Math.max(least, Number.MIN_VALUE)
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
-
-export function deviation(values: readonly number[]): number {
-  const middle = mean(values)
-  return Math.sqrt(mean(values.map((value) => (value - middle) ** 2)))
 }

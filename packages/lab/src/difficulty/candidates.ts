@@ -1,0 +1,106 @@
+/**
+ * Which rules are compared, and under which bound for timestamps. Names are `rule tau/clamp bound`; the numbers of the relative rule are
+ * intervals, those of the averages are blocks.
+ */
+import { fromBigInt } from '@kvchain/core/bytes'
+import type { Params } from '@kvchain/core/params'
+import { EASIEST_TARGET, frame, type World } from './chain.js'
+import type { Floor } from './history.js'
+import { asertRule, consensusRule, lwmaRule, type RelativeOptions, type Rule, relativeRule, smaRule } from './rules.js'
+
+export interface Candidate {
+  readonly name: string
+  readonly world: World
+}
+
+/** The interval and the future limit under which all are compared: those of the network lan. */
+export const INTERVAL_MS = 2_000
+export const MAX_FUTURE_MS = 10_000
+/** What was chosen; docs/difficulty.md says why. */
+export const CHOSEN = { tauBlocks: 60, clampBlocks: 30, floor: 'parent' } as const
+/** Solve times that LWMA counts at most. The forgers' saw-tooth has the same pitch on rules that clamp nothing. */
+const PITCH_BLOCKS = 6
+
+function candidate(name: string, rule: Rule, clampBlocks: number, floor: Floor): Candidate {
+  const times = { intervalMs: INTERVAL_MS, maxFutureMs: MAX_FUTURE_MS, clampMs: clampBlocks * INTERVAL_MS }
+  return { name, world: { rule, floor, ...times } }
+}
+
+/** The network's parameters with another window and clamp, and an easiest target that no experiment meets. */
+export function withRule(params: Params, tauBlocks: number, clampBlocks: number): Params {
+  return {
+    ...params,
+    targetRule: 'relative-exponential',
+    blockIntervalMs: INTERVAL_MS,
+    targetWindowBlocks: tauBlocks,
+    solveTimeClampBlocks: clampBlocks,
+    easiestTarget: fromBigInt(EASIEST_TARGET),
+  }
+}
+
+/** A relative rule as core computes it. `params` gives what the rule does not look at. */
+export function consensus(params: Params, tauBlocks: number, clampBlocks: number, floor: Floor): Candidate {
+  const rule = consensusRule(withRule(params, tauBlocks, clampBlocks))
+  return candidate(`relative ${tauBlocks}/${clampBlocks} ${floor}`, rule, clampBlocks, floor)
+}
+
+/** A relative rule in any variant, computed here. */
+export function relative(options: RelativeOptions, floor: Floor): Candidate {
+  const { tauBlocks, clampBlocks, lowClampBlocks } = options
+  const clamps = lowClampBlocks === undefined ? `${clampBlocks}` : `+${clampBlocks}-${lowClampBlocks}`
+  const name = `relative ${tauBlocks}/${clamps} ${options.of === 'medians' ? 'of medians' : floor}`
+  return candidate(name, relativeRule(frame(INTERVAL_MS), options), clampBlocks, floor)
+}
+
+function absolute(tauBlocks: number): Candidate {
+  const rule = asertRule(frame(INTERVAL_MS), { tauBlocks })
+  return candidate(`ASERT ${tauBlocks}`, rule, PITCH_BLOCKS, 'median')
+}
+
+function weighted(window: number): Candidate {
+  return candidate(`LWMA ${window}`, lwmaRule(frame(INTERVAL_MS), { window }), PITCH_BLOCKS, 'median')
+}
+
+function simple(name: string, window: number, limit: number): Candidate {
+  return candidate(name, smaRule(frame(INTERVAL_MS), { window, limit }), PITCH_BLOCKS, 'median')
+}
+
+export interface Candidates {
+  /** Chosen. */
+  readonly chosen: Candidate
+  /** The same rule with wider clamp, and under Bitcoin's bound for timestamps: where kvchain began. */
+  readonly first: Candidate
+  readonly all: readonly Candidate[]
+  /** By clamp and by tau, all else as chosen. */
+  readonly clamps: readonly (Candidate & { readonly value: number })[]
+  readonly taus: readonly (Candidate & { readonly value: number })[]
+}
+
+export function candidates(params: Params): Candidates {
+  const { tauBlocks, clampBlocks, floor } = CHOSEN
+  const chosen = consensus(params, tauBlocks, clampBlocks, floor)
+  const first = consensus(params, 60, 60, 'median')
+  const clamps = [6, 10, 20, 30, 60, 120].map((value) => ({
+    ...relative({ tauBlocks, clampBlocks: value }, floor),
+    value,
+  }))
+  const taus = [15, 30, 60, 120, 240].map((value) => ({ ...relative({ tauBlocks: value, clampBlocks }, floor), value }))
+  const all = [
+    chosen,
+    relative({ tauBlocks: 60, clampBlocks: 60 }, 'parent'),
+    first,
+    relative({ tauBlocks: 60, clampBlocks: 30 }, 'median'),
+    relative({ tauBlocks: 60, clampBlocks: 6 }, 'median'),
+    relative({ tauBlocks: 60, clampBlocks: 60, lowClampBlocks: 6 }, 'median'),
+    relative({ tauBlocks: 60, clampBlocks: 60, lowClampBlocks: 0 }, 'median'),
+    relative({ tauBlocks: 60, clampBlocks: 60, of: 'medians' }, 'median'),
+    absolute(60),
+    absolute(100),
+    absolute(288),
+    weighted(60),
+    weighted(90),
+    simple('SMA 144', 144, 2),
+    simple('DGW 24', 24, 3),
+  ]
+  return { chosen, first, all, clamps, taus }
+}
