@@ -57,8 +57,9 @@ function absolute(tauBlocks: number): Candidate {
   return candidate(`ASERT ${tauBlocks}`, rule, PITCH_BLOCKS, 'median')
 }
 
-function weighted(window: number): Candidate {
-  return candidate(`LWMA ${window}`, lwmaRule(frame(INTERVAL_MS), { window }), PITCH_BLOCKS, 'median')
+function weighted(window: number, weighs: 'times' | 'both' = 'times'): Candidate {
+  const name = weighs === 'times' ? `LWMA ${window}` : `WT ${window}`
+  return candidate(name, lwmaRule(frame(INTERVAL_MS), { window, weighs }), PITCH_BLOCKS, 'median')
 }
 
 function simple(name: string, window: number, limit: number): Candidate {
@@ -66,9 +67,13 @@ function simple(name: string, window: number, limit: number): Candidate {
 }
 
 export interface Candidates {
-  /** Chosen. */
+  /** Chosen, computed by core. */
   readonly chosen: Candidate
-  /** The same rule with wider clamp, and under Bitcoin's bound for timestamps: where kvchain began. */
+  /** Chosen, computed here: the same targets (a test says so), an eighth of the time. */
+  readonly twin: Candidate
+  /** Chosen, with the clock read when the search starts, as kvchain's miner does. */
+  readonly early: Candidate
+  /** The same rule with a wider clamp, and under Bitcoin's bound for timestamps: where kvchain began. */
   readonly first: Candidate
   readonly all: readonly Candidate[]
   /** By clamp and by tau, all else as chosen. */
@@ -79,7 +84,9 @@ export interface Candidates {
 export function candidates(params: Params): Candidates {
   const { tauBlocks, clampBlocks, floor } = CHOSEN
   const chosen = consensus(params, tauBlocks, clampBlocks, floor)
-  const first = consensus(params, 60, 60, 'median')
+  const twin = relative({ tauBlocks, clampBlocks }, floor)
+  const early = { name: `${twin.name}, early clock`, world: { ...twin.world, stampedAt: 'started' as const } }
+  const first = relative({ tauBlocks: 60, clampBlocks: 60 }, 'median')
   const clamps = [6, 10, 20, 30, 60, 120].map((value) => ({
     ...relative({ tauBlocks, clampBlocks: value }, floor),
     value,
@@ -102,5 +109,20 @@ export function candidates(params: Params): Candidates {
     simple('SMA 144', 144, 2),
     simple('DGW 24', 24, 3),
   ]
-  return { chosen, first, all, clamps, taus }
+  return { chosen, twin, early, first, all, clamps, taus }
+}
+
+/** Rules of an earlier simulation of ours, with the blocks that it gave for x10 and /10 of the hash rate; docs/difficulty.md compares. */
+export function earlier(): {
+  readonly was: readonly [up: number, down: number]
+  readonly readings: readonly Candidate[]
+}[] {
+  const wide = (tauBlocks: number) => relative({ tauBlocks, clampBlocks: 60 }, 'median')
+  // A tau of base e is ln 2 times that of base 2.
+  return [
+    { was: [204, 118], readings: [wide(60), wide(42)] },
+    { was: [330, 150], readings: [absolute(100), absolute(69)] },
+    { was: [911, 366], readings: [absolute(288), absolute(200)] },
+    { was: [78, 117], readings: [weighted(90), weighted(90, 'both')] },
+  ]
 }

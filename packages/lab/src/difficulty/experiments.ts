@@ -3,7 +3,7 @@
  * otherwise; `worst` is that of the least lucky seed. Times are in intervals, rates and targets against right ones.
  */
 import type { Params } from '@kvchain/core/params'
-import { type Candidate, type Candidates, INTERVAL_MS, withRule } from './candidates.js'
+import { type Candidate, type Candidates, type earlier, withRule } from './candidates.js'
 import { Chain, type World } from './chain.js'
 import { deepestReversal } from './race.js'
 import { Random } from './random.js'
@@ -20,7 +20,9 @@ export interface Effort {
 
 const NIGHT_MS = 12 * 3_600_000
 /** Blocks after which an experiment gives a recovery up; a storm can be that long. */
-const MOST_BLOCKS = 3_000
+const MOST_BLOCKS = 4_000
+/** After a night a storm can last for more blocks than anybody wants to wait for. */
+const NIGHT_BLOCKS = 1_500
 const STEADY_BLOCKS = 3_000
 const HOP_BLOCKS = 3_000
 const FORGED_BLOCKS = 1_000
@@ -28,7 +30,7 @@ const FORGED_BLOCKS = 1_000
 const PLANNED_BLOCKS = 400
 const SHARES = [0.3, 0.49] as const
 /** Races for each seed that is asked for: their outcomes are rare, and each is short. */
-const RACES_A_SEED = 150
+const RACES_A_SEED = 300
 
 const FORGERIES: Readonly<Record<string, Strategy>> = {
   ahead,
@@ -86,13 +88,37 @@ export function loadTable(list: readonly Candidate[], effort: Effort): Table {
   }
 }
 
+/** Blocks to recover in an earlier simulation of ours, and here: with tau of base 2, and of base e (LWMA: targets weighted too). */
+export function earlierTable(list: ReturnType<typeof earlier>, effort: Effort): Table {
+  const rows = list.map(({ was, readings }) => {
+    const found = readings.flatMap(({ world }) =>
+      [10, 1 / 10].map((factor) =>
+        mean(
+          pick(
+            over(effort, (seed) => step(world, seed, factor, MOST_BLOCKS)),
+            'blocks',
+          ),
+        ),
+      ),
+    )
+    return [readings.map(({ name }) => name).join(' or '), ...was, ...found]
+  })
+  const pair = (name: string) => ['x10', '/10'].map((step) => ({ name: `${step} ${name}`, digits: 0 }))
+  return {
+    name: 'earlier',
+    title: 'Blocks to recover: an earlier simulation, and this one (mean) in two readings of its rule',
+    columns: [{ name: 'rule' }, ...['earlier', 'now', 'other reading'].flatMap(pair)],
+    rows,
+  }
+}
+
 /** A network that was off for twelve hours comes back, without forgers and with. */
 export function nightTable(list: readonly Candidate[], effort: Effort): Table {
   const rows = list.map(({ name, world }) => {
-    const calm = over(effort, (seed) => night(world, seed, NIGHT_MS, MOST_BLOCKS))
+    const calm = over(effort, (seed) => night(world, seed, NIGHT_MS, NIGHT_BLOCKS))
     const forged = SHARES.flatMap((share) => {
-      const up = over(effort, (seed) => night(world, seed, NIGHT_MS, MOST_BLOCKS, { share, strategy: stairsUp }))
-      const down = over(effort, (seed) => night(world, seed, NIGHT_MS, MOST_BLOCKS, { share, strategy: stairsDown }))
+      const up = over(effort, (seed) => night(world, seed, NIGHT_MS, NIGHT_BLOCKS, { share, strategy: stairsUp }))
+      const down = over(effort, (seed) => night(world, seed, NIGHT_MS, NIGHT_BLOCKS, { share, strategy: stairsDown }))
       return [median(pick(up, 'fastest')), largest(pick(up, 'fastest')), 2 ** -smallest(pick(down, 'hardest'))]
     })
     return [
@@ -300,9 +326,9 @@ export function futureTable(list: readonly Candidate[], tauBlocks: number, effor
 /** The clamp, all else as chosen. */
 export function clampTable(list: Candidates['clamps'], effort: Effort): Table {
   const rows = list.map(({ value, world }) => {
-    const calm = over(effort, (seed) => night(world, seed, NIGHT_MS, MOST_BLOCKS))
+    const calm = over(effort, (seed) => night(world, seed, NIGHT_MS, NIGHT_BLOCKS))
     const others = { share: 0.49, strategy: stairsUp }
-    const forged = over(effort, (seed) => night(world, seed, NIGHT_MS, MOST_BLOCKS, others))
+    const forged = over(effort, (seed) => night(world, seed, NIGHT_MS, NIGHT_BLOCKS, others))
     const times = [1 / 10, 1 / 100, 1 / 1_000].map((factor) =>
       median(
         pick(
@@ -417,7 +443,7 @@ export function networkTable(networks: readonly { name: string; params: Params }
       ) *
         blockIntervalMs) /
       60_000
-    const calm = over(effort, (seed) => night(world, seed, NIGHT_MS, MOST_BLOCKS))
+    const calm = over(effort, (seed) => night(world, seed, NIGHT_MS, NIGHT_BLOCKS))
     return [
       name,
       blockIntervalMs / 1_000,
@@ -477,5 +503,3 @@ export function idleSeries(world: World, effort: Effort): number[] {
   const runs = over(effort, (seed) => idle(world, seed, IDLE.gap, IDLE.depth, IDLE.writes))
   return Array.from({ length: IDLE.writes }, (_, i) => median(runs.map((run) => run[i] ?? Number.NaN)))
 }
-
-export const NIGHT = { ms: NIGHT_MS, intervals: NIGHT_MS / INTERVAL_MS } as const

@@ -8,9 +8,10 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { readNetwork } from '@kvchain/node/networkFile'
 import { LabError } from '../errors.js'
-import { CHOSEN, candidates } from './candidates.js'
+import { CHOSEN, candidates, earlier } from './candidates.js'
 import {
   clampTable,
+  earlierTable,
   forgeTable,
   futureTable,
   hopTable,
@@ -39,20 +40,21 @@ function readOptions(args: string[]): Options {
 
 async function run({ seeds, out }: Options): Promise<void> {
   const lan = await readNetwork('lan')
-  const { chosen, first, all, clamps, taus } = candidates(lan.params)
+  const { chosen, twin, early, first, all, clamps, taus } = candidates(lan.params)
   const networks = [lan, await readNetwork('public')]
   const effort = { seeds }
   const experiments: (() => Table)[] = [
-    () => loadTable(all, effort),
+    () => loadTable([...all, early], effort),
+    () => earlierTable(earlier(), effort),
     () => nightTable(all, effort),
-    () => stallTable([chosen, first], effort),
+    () => stallTable([twin, first], effort),
     () => forgeTable(all, effort),
     () => hopTable(all, effort),
-    () => reversalTable([chosen, first], effort),
+    () => reversalTable([twin, first], effort),
     () => clampTable(clamps, effort),
     () => tauTable(taus, effort),
-    () => futureTable([chosen, first], CHOSEN.tauBlocks, effort),
-    () => idleTable([chosen, first], effort),
+    () => futureTable([twin, first], CHOSEN.tauBlocks, effort),
+    () => idleTable([twin, first], effort),
     () => networkTable(networks, effort),
   ]
   if (out !== undefined) await mkdir(out, { recursive: true })
@@ -61,7 +63,7 @@ async function run({ seeds, out }: Options): Promise<void> {
     const table = experiment()
     tables.push(table)
     console.log(formatTable(table))
-    if (process.env['KVCHAIN_TIMES']) console.log(process.cpuUsage().user / 1e6)
+    if (process.env.KVCHAIN_TIMES) console.log(process.cpuUsage().user / 1e6)
     if (out === undefined) continue
     await writeFile(join(out, `${table.name}.csv`), formatCsv(table))
     await writeFile(join(out, `${table.name}.md`), formatMarkdown(table))

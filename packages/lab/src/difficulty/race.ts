@@ -13,7 +13,7 @@ const STREAM = 7
 /** Blocks before the race, so that the targets are as scattered as they always are. */
 const WARM_UP_BLOCKS = 30
 /** Behind by so many of his own next blocks the attacker gives up, */
-const HOPELESS = 40
+const HOPELESS = 15
 /** and when the public branch has grown by so many blocks beyond what anybody asks about. */
 const PATIENCE_BLOCKS = 150
 

@@ -111,23 +111,28 @@ export function asertRule(frame: Frame, options: { readonly tauBlocks: number; r
 }
 
 /**
- * LWMA-1 (zawy12, 2018): the mean of the last `window` targets times their mean solve time, the younger the heavier. A timestamp below its
- * parent's counts as one above it, and a solve time for at most 6 intervals.
+ * LWMA-1 (zawy12, 2018): the mean of the last `window` targets times their mean solve time, in which a block weighs the more the younger
+ * it is. A timestamp below its parent's counts as one above it, and a solve time for at most 6 intervals. Weighing `both` multiplies each solve
+ * time by its own target first, as WT (Tom Harding) does.
  */
-export function lwmaRule(frame: Frame, options: { readonly window: number }): Rule {
+export function lwmaRule(frame: Frame, options: { readonly window: number; readonly weighs?: 'times' | 'both' }): Rule {
   const { intervalMs, easiest } = frame
-  const { window } = options
+  const { window, weighs = 'times' } = options
   const clamp = 6 * intervalMs
   const full = (window * (window + 1) * intervalMs) / 2
   return {
     next(history) {
       let before = history.timestampMs(window)
       let weighted = 0
+      let product = 0n
       for (let i = 1; i <= window; i++) {
         const at = Math.max(history.timestampMs(window - i), before + 1)
-        weighted += i * Math.min(clamp, at - before)
+        const weight = i * Math.min(clamp, at - before)
+        weighted += weight
+        if (weighs === 'both') product += BigInt(weight) * history.target(window - i)
         before = at
       }
+      if (weighs === 'both') return bounded(product / BigInt(full), easiest)
       const least = Math.floor((window * window * intervalMs) / 20)
       const sum = BigInt(Math.max(weighted, least))
       return bounded((history.targetSum(window) * sum) / (BigInt(window) * BigInt(full)), easiest)

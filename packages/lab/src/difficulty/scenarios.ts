@@ -16,6 +16,8 @@ const ONSET_BLOCKS = 20
 /** Blocks after a recovery in which an overshoot would show: more than any rule here looks back. */
 const AFTERMATH_BLOCKS = 200
 const STORM_BLOCKS = 20
+/** Intervals after which a recovery is given up: 55 hours with a block every 2 s. */
+const PATIENCE = 100_000
 /** Intervals after a return in which blocks are counted. */
 const SOON = 100
 
@@ -71,7 +73,8 @@ function recovery(chain: Chain, load: Load, maxBlocks: number): Recovery & { rea
   let elapsed = 0
   let worst = 0
   let back: { readonly blocks: number; readonly time: number } | undefined
-  while (mined.length < maxBlocks && (back === undefined || mined.length < back.blocks + AFTERMATH_BLOCKS)) {
+  const isWatched = () => (back === undefined ? elapsed < PATIENCE : mined.length < back.blocks + AFTERMATH_BLOCKS)
+  while (mined.length < maxBlocks && isWatched()) {
     const block = chain.mine(load)
     mined.push(block)
     elapsed += block.waitMs / world.intervalMs

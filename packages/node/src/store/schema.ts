@@ -18,7 +18,7 @@
  *   J txid(32)              own transaction that is not settled yet
  *   P                       addresses of peers
  */
-import { concatBytes, fromUtf8 } from '@kvchain/core/bytes'
+import { fromUtf8 } from '@kvchain/core/bytes'
 import { encodeWith } from '@kvchain/core/codec'
 
 /** Raised whenever a record changes its shape. */
@@ -45,7 +45,10 @@ const PREFIX = {
 export type RecordKind = keyof typeof PREFIX
 
 function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
-  return concatBytes([Uint8Array.of(PREFIX[kind]), id])
+  const key = new Uint8Array(1 + id.length)
+  key[0] = PREFIX[kind]
+  key.set(id, 1)
+  return key
 }
 
 export const recordKey = {

@@ -11,7 +11,7 @@ import { entryDigest, entryPath } from '@kvchain/core/entry'
 import { verifyProof } from '@kvchain/core/tree'
 import { entryAt } from '@kvchain/node/chain/entryAt'
 import type { ChainNode } from '@kvchain/node/chain/headerTree'
-import { provePathAt, type TreeAtDeps, TreeAtError } from '@kvchain/node/chain/treeAt'
+import { provePathAt, type TreeAtDeps } from '@kvchain/node/chain/treeAt'
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import { AbortError } from '@kvchain/node/runtime/errors'
 import { hex } from '@kvchain/node/runtime/hex'
@@ -32,6 +32,18 @@ afterEach(async () => {
 
 function depsOf({ chain, runtime }: TestLedger, changes: Partial<TreeAtDeps> = {}): TreeAtDeps {
   return { chain, timers: runtime.timers, signal: new AbortController().signal, ...changes }
+}
+
+/** Does something at the n-th pause of a proof. */
+function meddled(made: TestLedger, pause: number, meddle: () => Promise<void>): TreeAtDeps {
+  let pauses = 0
+  const { timers } = made.runtime
+  const yieldTo = async () => {
+    pauses++
+    if (pauses === pause) await meddle()
+    await timers.yield()
+  }
+  return depsOf(made, { timers: { ...timers, yield: yieldTo } })
 }
 
 function nodeAt({ chain }: TestLedger, height: number): ChainNode {
@@ -97,31 +109,31 @@ describe('a proof at an older height', () => {
   test('is the same while the chain goes on', async () => {
     const made = await ledger()
     await fill(made, 3, 700)
-    const proofs = [1, 2, 3].map((height) => shownAt(made, 'key650', height))
-    await fill(made, 3, 700)
-    expect(await Promise.all(proofs)).toEqual([1, 2, 3])
-    expect(await shownAt(made, 'key650', 6)).toBe(6)
+    for (const [height, pause] of [
+      [1, 1],
+      [1, 3],
+      [2, 2],
+    ] as const) {
+      const deps = meddled(made, pause, () => fill(made, 1, 700))
+      expect(await shownAt(made, 'key650', height, deps)).toBe(height)
+    }
+    expect(made.chain.tip.header.height).toBe(6)
   })
 
   test('is the same while another branch takes over above it, and is refused when it takes over below', async () => {
-    const [left, right] = [await ledger(), await ledger()]
-    const shared = await left.mine(2)
-    for (const block of shared) await right.chain.addBlock(block, 'test')
-    await fill(left, 2, 500)
-    const blocks = await right.mine(6, 8)
-    const proof = shownAt(left, 'key7', 2)
-    const own = nodeAt(left, 3)
-    const deps = depsOf(left)
-    const gone = provePathAt(entryPath(sha256, fromUtf8('key7')), own, deps)
-    const outcome = gone.then(
-      () => 'proven',
-      (error: unknown) => (error instanceof TreeAtError ? error.code : error),
-    )
-    for (const block of blocks) await left.chain.addBlock(block, 'test')
-    expect(left.tipHash).toBe(right.tipHash)
-    expect(await proof).toBeUndefined()
-    expect(await outcome).toBe('tree-reorged')
-    await expect(provePathAt(own.hash, own, deps)).rejects.toMatchObject({ code: 'tree-reorged' })
+    for (const pause of [1, 2, 3, 4]) {
+      const [left, right] = [await ledger(), await ledger()]
+      for (const block of await left.mine(2)) await right.chain.addBlock(block, 'test')
+      await fill(left, 2, 500)
+      const blocks = await right.mine(6, 8)
+      const takeOver = async () => {
+        for (const block of blocks) await left.chain.addBlock(block, 'test')
+      }
+      const own = nodeAt(left, 3)
+      expect(await shownAt(left, 'key7', 2, meddled(left, pause, takeOver))).toBeUndefined()
+      expect(left.tipHash).toBe(right.tipHash)
+      await expect(provePathAt(own.hash, own, depsOf(left))).rejects.toMatchObject({ code: 'tree-reorged' })
+    }
   })
 
   test('has bounds, and can be called off', async () => {
@@ -143,7 +155,7 @@ describe('a proof at an older height', () => {
 
   test('holds up nobody', async () => {
     const made = await ledger()
-    await fill(made, 3, 990)
+    await fill(made, 2, 990)
     let longest = 0
     let last = performance.now()
     let watching = true
