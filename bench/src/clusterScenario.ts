@@ -18,7 +18,13 @@ import { BenchError } from './errors.js'
 import { GetLoad, PutLoad, type Window } from './loads.js'
 import { type ClusterBenchOptions, usage } from './options.js'
 import type { ClusterReport } from './report.js'
-import { describeCommit, describeMachine, type ProcessCost, readProcessCost } from './resources.js'
+import {
+  describeCommit,
+  describeMachine,
+  type ProcessCost,
+  readMachineCpuSeconds,
+  readProcessCost,
+} from './resources.js'
 import { Samples } from './samples.js'
 import { summarize } from './stats.js'
 import { type BatchShape, BatchWriter, batchBytes, Material, PutWriter, type Writer } from './writers.js'
@@ -50,6 +56,7 @@ interface Measured {
   readonly solved: number
   readonly costs: readonly (ProcessCost | undefined)[]
   readonly benchCpuSeconds: number
+  readonly otherCpuSeconds: number | undefined
 }
 
 /** Throws BenchError: `bench-usage` when the network cannot take such puts, `bench-void`, `bench-cancelled`. */
@@ -190,16 +197,13 @@ async function measureCosts(
   cluster: Cluster,
   { fromMs, untilMs }: Window,
   signal: AbortSignal,
-): Promise<Pick<Measured, 'costs' | 'benchCpuSeconds'>> {
-  const read = () => Promise.all(cluster.daemons.map(({ pid }) => readProcessCost(pid)))
+): Promise<Pick<Measured, 'costs' | 'benchCpuSeconds' | 'otherCpuSeconds'>> {
   await timers.sleep(fromMs - clock.monotonicMs(), signal)
-  const before = await read()
-  const benchBefore = process.cpuUsage()
+  const before = await readCosts(cluster)
   await timers.sleep(untilMs - clock.monotonicMs(), signal)
-  const after = await read()
-  const { user, system } = process.cpuUsage(benchBefore)
-  const costs = after.map((end, node) => {
-    const start = before[node]
+  const after = await readCosts(cluster)
+  const costs = after.nodes.map((end, node) => {
+    const start = before.nodes[node]
     if (end === undefined || start === undefined) return undefined
     return {
       cpuSeconds: end.cpuSeconds - start.cpuSeconds,
@@ -207,7 +211,22 @@ async function measureCosts(
       peakRssBytes: end.peakRssBytes,
     }
   })
-  return { costs, benchCpuSeconds: (user + system) / 1e6 }
+  const benchCpuSeconds = after.bench - before.bench
+  const known = costs.reduce((sum, cost) => sum + (cost?.cpuSeconds ?? 0), benchCpuSeconds)
+  const otherCpuSeconds =
+    after.machine === undefined || before.machine === undefined
+      ? undefined
+      : Math.max(0, after.machine - before.machine - known)
+  return { costs, benchCpuSeconds, otherCpuSeconds }
+}
+
+async function readCosts(cluster: Cluster) {
+  const [nodes, machine] = await Promise.all([
+    Promise.all(cluster.daemons.map(({ pid }) => readProcessCost(pid))),
+    readMachineCpuSeconds(),
+  ])
+  const { user, system } = process.cpuUsage()
+  return { nodes, machine, bench: (user + system) / 1e6 }
 }
 
 /** Resolves when every request has its answer and no node has anything unconfirmed, or when that takes too long. */
@@ -231,7 +250,7 @@ async function drain(
   }
 }
 
-type Figures = Pick<ClusterReport, 'puts' | 'gets' | 'blocks' | 'nodes' | 'benchCpuSeconds'>
+type Figures = Pick<ClusterReport, 'puts' | 'gets' | 'blocks' | 'nodes' | 'benchCpuSeconds' | 'otherCpuSeconds'>
 
 function toFigures(measured: Measured, options: ClusterBenchOptions, verifyRate: number): Figures {
   const { window, puts, gets, samples, lateMs, blocks } = measured
@@ -277,5 +296,6 @@ function toFigures(measured: Measured, options: ClusterBenchOptions, verifyRate:
     },
     nodes: measured.costs.map((cost, node) => ({ mines: node < options.miners, cost })),
     benchCpuSeconds: measured.benchCpuSeconds,
+    otherCpuSeconds: measured.otherCpuSeconds,
   }
 }

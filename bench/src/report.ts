@@ -56,6 +56,8 @@ export interface ClusterReport {
   /** Over the window; undefined without /proc. */
   readonly nodes: readonly { readonly mines: boolean; readonly cost: ProcessCost | undefined }[]
   readonly benchCpuSeconds: number
+  /** What the machine spent on anything else meanwhile: the noise in all figures. */
+  readonly otherCpuSeconds: number | undefined
 }
 
 export function formatReport(report: ClusterReport): string {
@@ -95,6 +97,7 @@ export function formatReport(report: ClusterReport): string {
     row('node', 'CPU s', 'main thread', 'others', 'peak MiB'),
     ...report.nodes.map(({ mines, cost }, index) => nodeRow(`  ${index}${mines ? ' (mines)' : ''}`, cost)),
     row('  bench itself', report.benchCpuSeconds.toFixed(1)),
+    row('  everything else on this machine', report.otherCpuSeconds?.toFixed(1) ?? '-'),
   ]
   return lines.join('\n')
 }

@@ -37,6 +37,17 @@ function cpuSeconds(stat: string): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
+/** CPU seconds that the whole machine has spent on anything since it was started; undefined elsewhere than on Linux. */
+export async function readMachineCpuSeconds(): Promise<number | undefined> {
+  try {
+    const [first = ''] = (await readFile('/proc/stat', 'utf8')).split('\n')
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = first.split(/ +/).slice(1).map(Number)
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
+  } catch {
+    return undefined
+  }
+}
+
 export interface Machine {
   readonly cpu: string
   readonly cores: number

@@ -10,10 +10,11 @@ import { coinMethods } from './contract/coin.js'
 import { explain, type Problem } from './contract/explain.js'
 import { kvMethods } from './contract/kv.js'
 import { nodeMethods } from './contract/node.js'
+import { proofMethods } from './contract/proof.js'
 import { txMethods } from './contract/tx.js'
 
 /** Every method: name, parameters, result, summary. */
-export const CONTRACT = { ...kvMethods, ...coinMethods, ...txMethods, ...chainMethods, ...nodeMethods }
+export const CONTRACT = { ...kvMethods, ...proofMethods, ...coinMethods, ...txMethods, ...chainMethods, ...nodeMethods }
 
 export type MethodName = keyof typeof CONTRACT
 /** What a method takes, always by name. */

@@ -10,15 +10,17 @@
  * await client.close()
  */
 
+import { concatBytes } from '@kvchain/core/bytes'
 import type { ChainBlock } from './contract/chain.js'
 import type { CoinBalance } from './contract/coin.js'
 import type { KvEntry, KvHistory } from './contract/kv.js'
 import type { NetPeer, NodeStatus } from './contract/node.js'
+import { type KvProof, MAX_HEADERS } from './contract/proof.js'
 import type { AccessChange, Expect, KeyEncoding, Receipt, ValueEncoding } from './contract/schemas.js'
 import type { TxDetail, TxStatus } from './contract/tx.js'
 import { checkParams, checkResult, type MethodName, type Params, type Result } from './contract.js'
 import { ClientError, RpcError } from './errors.js'
-import { encodeText, isWellFormed, toAnswerText } from './text.js'
+import { decodeText, encodeText, isWellFormed, toAnswerText } from './text.js'
 import type { CallOptions, Transport, TransportAnswer } from './transport.js'
 
 /** A text stands for its UTF-8 bytes. */
@@ -33,6 +35,25 @@ export interface WriteOptions extends CallOptions {
 export interface PutOptions extends WriteOptions {
   /** Who may write the key from now on. */
   readonly access?: AccessChange
+}
+
+export interface ReadOptions extends CallOptions {
+  /** As of this height; as of the tip when left out. */
+  readonly height?: number
+}
+
+export interface ProveOptions extends ReadOptions {
+  /** With every version up to the height. */
+  readonly history?: boolean
+  /** false: with the digests of values alone. */
+  readonly values?: boolean
+  /** With every header from genesis on: then the whole chain of headers is in the proof. */
+  readonly fromGenesis?: boolean
+}
+
+/** A proof file and what it is about, as the daemon says. What it proves is for verifyProofFile (core) to say. */
+export interface Proof extends Omit<KvProof, 'proof' | 'missing'> {
+  readonly file: Uint8Array
 }
 
 export interface WaitOptions extends CallOptions {
@@ -94,10 +115,10 @@ export class KvClient {
     )
   }
 
-  /** Reads a key as of the tip; undefined when it is absent or deleted. */
-  async get(key: KeyLike, options: CallOptions = {}): Promise<KvEntry | undefined> {
+  /** Reads a key as of the tip or of an older height; undefined when it is absent or deleted there. */
+  async get(key: KeyLike, options: ReadOptions = {}): Promise<KvEntry | undefined> {
     try {
-      return await this.call('kv_get', keyParams(key), options)
+      return await this.call('kv_get', { ...keyParams(key), ...heightParam(options) }, options)
     } catch (error) {
       if (error instanceof RpcError && error.code === 'not-found') return undefined
       throw error
@@ -118,6 +139,37 @@ export class KvClient {
     const { limit, before } = options
     const page = { ...(limit === undefined ? {} : { limit }), ...(before === undefined ? {} : { before }) }
     return this.call('kv_history', { ...keyParams(key), ...page }, options)
+  }
+
+  /**
+   * A proof of what a key holds, to be kept or handed on: whoever has it can check it without a daemon.
+   *
+   * @example
+   * const { file } = await client.prove('config')
+   * const report = verifyProofFile(sha256, file, { expectedGenesis }) // @kvchain/core/proof
+   */
+  async prove(key: KeyLike, options: ProveOptions = {}): Promise<Proof> {
+    const { history, values, fromGenesis } = options
+    const params = {
+      ...keyParams(key),
+      ...heightParam(options),
+      ...(history === undefined ? {} : { history }),
+      ...(values === undefined ? {} : { values }),
+      ...(fromGenesis === undefined ? {} : { fromGenesis }),
+    }
+    const { proof, missing, ...about } = await this.call('kv_prove', params, options)
+    const parts = [fromBase64(proof)]
+    const end = missing === undefined ? 0 : missing.from + missing.count
+    for (let from = missing?.from ?? 0; from < end; ) {
+      const page = { from, count: Math.min(MAX_HEADERS, end - from), tip: about.tip.hash }
+      const { headers, count } = await this.call('chain_headers', page, options)
+      if (count === 0) throw new ClientError('bad-answer', 'the daemon has lost headers of its own proof')
+      parts.push(fromBase64(headers))
+      from += count
+    }
+    const file = concatBytes(parts)
+    if (file.length !== about.size) throw new ClientError('bad-answer', 'the daemon’s proof is not of the size it says')
+    return { ...about, file }
   }
 
   /** Deletes a key; its history stays. */
@@ -200,6 +252,16 @@ export function requireConfirmed(status: TxStatus): TxStatus {
     ...(outcome?.operation === undefined ? {} : { operation: outcome.operation }),
     ...(reason === undefined ? {} : { reason }),
   })
+}
+
+function heightParam({ height }: ReadOptions): { height?: number } {
+  return height === undefined ? {} : { height }
+}
+
+function fromBase64(text: string): Uint8Array {
+  const bytes = decodeText(text, 'base64')
+  if (bytes === undefined) throw new ClientError('bad-answer', 'the daemon sent what is no base64')
+  return bytes
 }
 
 /** The fields that name a key in a request. */

@@ -25,7 +25,7 @@ describe('the table', () => {
   test('has the methods of the surface', () => {
     expect([...METHOD_NAMES].sort()).toEqual(
       [
-        'chain_block chain_tip coin_balance coin_send kv_access kv_delete kv_get kv_history kv_put net_peers',
+        'chain_block chain_headers chain_tip coin_balance coin_send kv_access kv_delete kv_get kv_history kv_prove kv_put net_peers',
         'node_status node_stop rpc.discover tx_get tx_status tx_submit tx_wait',
       ]
         .join(' ')

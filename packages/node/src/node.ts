@@ -27,6 +27,8 @@ import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
 import { kvHandlers } from './rpc/kvHandlers.js'
 import { type NodeFacts, nodeHandlers } from './rpc/nodeHandlers.js'
+import { proofHandlers } from './rpc/proofHandlers.js'
+import { Prover } from './rpc/prover.js'
 import { RpcServer } from './rpc/socketServer.js'
 import { TxWaiter } from './rpc/txStatus.js'
 import { Writer } from './rpc/writer.js'
@@ -234,10 +236,13 @@ export class KvNode extends BaseService {
     )
     miner.solved.add((node) => net.relay.announce(node))
     const facts = this.facts(ledger, net, miner, powPool, address)
+    const { network } = options
+    const prover = new Prover({ chain, timers: runtime.timers, network, settleDepth: policy.settleDepth })
     const writer = new Writer({ chain, mempool, own, account: identity.account })
     const handlers = {
       ...kvHandlers(context, writer),
       ...chainHandlers(context, writer, waiter),
+      ...proofHandlers(context, prover),
       ...nodeHandlers(context, { ...facts, version: await readVersion() }),
     }
     await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError }))

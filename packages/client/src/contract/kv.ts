@@ -19,7 +19,7 @@ import {
   Writers,
 } from './schemas.js'
 
-/** What a key holds at the tip, and how sure that is. */
+/** What a key holds, and how sure that is. */
 export const KvEntry = closed({
   ...keyFields,
   value: Type.String(),
@@ -94,9 +94,9 @@ export const kvMethods = {
     errors: ['refused', 'busy', 'unavailable'],
   },
   kv_get: {
-    summary: 'Read a key as of the tip.',
-    help: 'not-found when the key is absent or deleted; error.data then has the height and hash of the tip.',
-    params: closed({ ...keyParams }),
+    summary: 'Read a key as of the tip, or as of an older height.',
+    help: 'not-found when the key is absent or deleted there; error.data then has the height and hash of the block that was read at.',
+    params: closed({ ...keyParams, height: Type.Optional(Count) }),
     result: KvEntry,
     errors: ['not-found', 'unavailable'],
   },

@@ -39,6 +39,8 @@ export const PATTERN_HELP: Readonly<Record<string, string>> = {
 export const Hash = Type.String({ pattern: HASH_PATTERN, description: '32 bytes, 64 lower-case hex digits' })
 export const HexBytes = Type.String({ pattern: BYTES_PATTERN, description: 'bytes in lower-case hex' })
 export const HexNumber = Type.String({ pattern: NUMBER_PATTERN, description: 'a big number in lower-case hex' })
+/** Padded, of the standard alphabet. */
+export const Base64 = Type.String({ description: 'bytes in base64' })
 /** Exact in JSON and in JavaScript. */
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 export const Positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })

@@ -18,7 +18,7 @@ export interface Effort {
   readonly seeds: number
 }
 
-const NIGHT_MS = 12 * 3_600_000
+export const NIGHT_MS: number = 12 * 3_600_000
 /** Blocks after which an experiment gives a recovery up; a storm can be that long. */
 const MOST_BLOCKS = 4_000
 /** After a night a storm can last for more blocks than anybody wants to wait for. */
@@ -184,7 +184,7 @@ export function stallTable(list: readonly Candidate[], effort: Effort): Table {
 
 function forgedBy(world: World, strategy: Strategy, share: number, effort: Effort): Forged[] {
   const blocks = strategy === planned ? PLANNED_BLOCKS : FORGED_BLOCKS
-  return over(effort, (seed) => forge(world, seed, share, strategy, blocks))
+  return over(effort, (seed) => forge(world, seed, { share, strategy }, blocks))
 }
 
 /** Forged timestamps under steady load: speed of the chain for each forgery. */
@@ -199,7 +199,8 @@ export function forgeTable(list: readonly Candidate[], effort: Effort): Table {
   )
   return {
     name: 'forge',
-    title: 'Forged timestamps under steady load: blocks per interval (mean), and what the forgers earn of their share',
+    title:
+      'Forged timestamps under steady load: speed of the chain against an honest one (mean), and reward of the forgers against their share',
     columns: [
       { name: 'rule' },
       { name: 'forged' },

@@ -40,7 +40,8 @@ function readOptions(args: string[]): Options {
 
 async function run({ seeds, out }: Options): Promise<void> {
   const lan = await readNetwork('lan')
-  const { chosen, twin, early, first, all, clamps, taus } = candidates(lan.params)
+  const found = candidates(lan.params)
+  const { twin, early, first, all, clamps, taus } = found
   const networks = [lan, await readNetwork('public')]
   const effort = { seeds }
   const experiments: (() => Table)[] = [
@@ -69,7 +70,7 @@ async function run({ seeds, out }: Options): Promise<void> {
     await writeFile(join(out, `${table.name}.md`), formatMarkdown(table))
   }
   if (out === undefined) return
-  for (const { name, svg } of drawPlots(all, chosen, first, tables, effort)) await writeFile(join(out, name), svg)
+  for (const { name, svg } of drawPlots(found, tables, effort)) await writeFile(join(out, name), svg)
 }
 
 await run(readOptions(process.argv.slice(2)))

@@ -144,11 +144,11 @@ export interface Hop {
 
 /**
  * Hoppers with `size` times the hash rate of the steady miners: they come when a hash earns at least 5 % more than it would if the
- * steady miners were alone and the target right, and leave when it earns 20 % less. `strategy` is what they write as timestamps.
+ * steady miners were alone and the target right, and leave when it earns less than that. `strategy` is what they write as timestamps.
  */
 export function hop(world: World, seed: number, size: number, blocks: number, strategy: Strategy = honest): Hop {
   const chain = warmed(world, seed, STREAM.hop, { hashRate: 1 })
-  const [join, leave] = [Math.log2(1.05), Math.log2(0.8)]
+  const join = Math.log2(1.05)
   const mined: Mined[] = []
   const logs: number[] = []
   let isThere = false
@@ -158,7 +158,7 @@ export function hop(world: World, seed: number, size: number, blocks: number, st
   for (let i = 0; i < blocks; i++) {
     const ease = chain.ease(1)
     logs.push(ease * Math.LN2)
-    isThere = isThere ? ease > leave : ease >= join
+    isThere = ease >= (isThere ? 0 : join)
     const block = chain.mine(isThere ? { hashRate: 1 + size, share: size / (1 + size), strategy } : { hashRate: 1 })
     mined.push(block)
     time.all += block.waitMs
@@ -168,7 +168,7 @@ export function hop(world: World, seed: number, size: number, blocks: number, st
     earned.theirs += block.waitMs * 2 ** ease
   }
   return {
-    gain: earned.theirs / time.theirs / (earned.all / time.all) - 1,
+    gain: time.theirs === 0 ? 0 : earned.theirs / time.theirs / (earned.all / time.all) - 1,
     jitter: deviation(logs),
     interval: time.all / blocks / world.intervalMs,
     longest: longest(world, mined),
@@ -177,31 +177,26 @@ export function hop(world: World, seed: number, size: number, blocks: number, st
 }
 
 export interface Forged {
-  /** Blocks per interval. 1 is honest. */
+  /** Blocks per interval, against those of an honest chain with the same luck. */
   readonly speed: number
   /** Share of the blocks that the forgers found, over their share of the hash rate. */
   readonly reward: number
-  /** log2: mean, easiest and hardest target, each against right. */
-  readonly ease: number
-  readonly easiest: number
-  readonly hardest: number
 }
 
-export function forge(world: World, seed: number, share: number, strategy: Strategy, blocks: number): Forged {
-  const load: Load = { hashRate: 1, share, strategy }
-  const chain = new Chain(world, new Random(seed, STREAM.forge))
-  for (let i = 0; i < WARM_UP_BLOCKS; i++) chain.mine({ hashRate: 1 })
-  const mined: Mined[] = []
-  // A chain that all but stops has told what there is to tell.
-  for (let i = 0; i < blocks && chain.ease(1) > -10; i++) mined.push(chain.mine(load))
-  const elapsed = mined.reduce((sum, { waitMs }) => sum + waitMs, 0) / world.intervalMs
-  const eases = mined.map(({ ease }) => ease)
+export function forge(world: World, seed: number, others: Others, blocks: number): Forged {
+  const run = (load: Load) => {
+    const chain = new Chain(world, new Random(seed, STREAM.forge))
+    for (let i = 0; i < WARM_UP_BLOCKS; i++) chain.mine({ hashRate: 1 })
+    const mined: Mined[] = []
+    // A chain that all but stops has told what there is to tell.
+    while (mined.length < blocks && chain.ease(1) > -10) mined.push(chain.mine(load))
+    return mined
+  }
+  const speed = (mined: readonly Mined[]) => 1 / mean(mined.map(({ waitMs }) => waitMs))
+  const forged = run({ hashRate: 1, ...others })
   return {
-    speed: mined.length / elapsed,
-    reward: mined.filter(({ isTheirs }) => isTheirs).length / mined.length / share,
-    ease: mean(eases),
-    easiest: largest(eases),
-    hardest: smallest(eases),
+    speed: speed(forged) / speed(run({ hashRate: 1 })),
+    reward: mean(forged.map(({ isTheirs }) => Number(isTheirs))) / others.share,
   }
 }
 

@@ -3,6 +3,7 @@ import type { Handlers, Result } from '@kvchain/client/contract'
 import { fromAddress, toAddress } from '@kvchain/core/address'
 import type { Entry } from '@kvchain/core/entry'
 import { valueDigest } from '@kvchain/core/transaction'
+import { entryAt } from '../chain/entryAt.js'
 import { sha256 } from '../crypto/sodium.js'
 import { hex } from '../runtime/hex.js'
 import { AnswerError } from './answers.js'
@@ -18,6 +19,7 @@ import {
   valueText,
   writersText,
 } from './context.js'
+import { noSuchHeight } from './prover.js'
 import type { Writer } from './writer.js'
 
 type KvHandlers = Pick<
@@ -61,10 +63,9 @@ export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
     },
 
     async kv_get(params) {
-      await chain.consistent()
       const key = parseKey(params)
-      const entry = chain.store.entry(key)
-      if (entry === undefined || entry.deleted) throw notFound(context, entry)
+      const entry = await readAt(context, key, params.height)
+      if (entry === undefined || entry.deleted) throw notFound(context, entry, params.height)
       const { value, encoding } = valueText(chain.store.value(entry.valueDigest))
       if (value === null) throw new AnswerError('not-found', 'the value is no longer kept by this daemon')
       return {
@@ -108,9 +109,26 @@ export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
   }
 }
 
-function notFound({ chain }: ReadContext, deleted: Entry | undefined): AnswerError {
-  const { height, hash } = tipRef(chain)
-  const message = deleted === undefined ? 'no such key' : 'the key was deleted'
+/** What a key held at a height; at the tip when none is given. */
+async function readAt({ chain }: ReadContext, key: Uint8Array, height: number | undefined): Promise<Entry | undefined> {
+  await chain.consistent()
+  if (height === undefined) return chain.store.entry(key)
+  const block = chain.nodeAt(height)
+  if (block === undefined) throw noSuchHeight(height, chain.tip.header.height)
+  const entry = await entryAt(chain.store, key, height)
+  await chain.consistent()
+  if (!chain.isMain(block)) throw new AnswerError('unavailable', 'the chain changed while it was read; ask again')
+  return entry
+}
+
+function notFound({ chain }: ReadContext, deleted: Entry | undefined, at?: number): AnswerError {
+  const node = at === undefined ? chain.tip : (chain.nodeAt(at) ?? chain.tip)
+  const [height, hash] = [node.header.height, hex(node.hash)]
+  const when = at === undefined ? '' : ` at height ${height}`
+  const message =
+    deleted === undefined
+      ? `no such key${when}`
+      : `the key was deleted${at === undefined ? '' : ` by height ${height}`}`
   return new AnswerError('not-found', message, { height, hash, deleted: deleted !== undefined })
 }
 
