@@ -13,6 +13,7 @@ import {
   type Bucket,
   bitAt,
   decodeBucket,
+  digestIn,
   type Inner,
   LEAF_BYTES,
   leafAt,
@@ -180,6 +181,20 @@ export class StateTree {
     const node = this.apply(update, this.node, 0, 0, sorted.length)
     const { sha256, source, cache, generation } = this
     return new StateTree(sha256, node, source, cache, generation, update, update.replaced)
+  }
+
+  /** The digest that the tree holds at a path, undefined when it holds none there. Keeps the bound of the cache. */
+  digestAt(path: Uint8Array): Uint8Array | undefined {
+    let depth = 0
+    let node = this.opened(this.node, path, 0)
+    while (node?.kind === 'inner') {
+      const next: TreeNode | undefined = bitAt(path, depth) === 1 ? node.right : node.left
+      depth++
+      node = this.opened(next, path, depth)
+    }
+    const digest = node && digestIn(this.leavesOf(node, path, depth), path)
+    this.cache.trim()
+    return digest
   }
 
   /** The proof of presence or absence for a path. */

@@ -114,6 +114,14 @@ export function leafAt(packed: Uint8Array, index: number): { path: Uint8Array; d
   return { path: packed.subarray(at, at + 32), digest: packed.subarray(at + 32, at + 64) }
 }
 
+/** The digest at a path, undefined when no leaf has it. */
+export function digestIn(packed: Uint8Array, path: Uint8Array): Uint8Array | undefined {
+  for (let at = 0; at < packed.length; at += LEAF_BYTES) {
+    if (comparePath(packed, at, path) === 0) return packed.subarray(at + 32, at + 64)
+  }
+  return undefined
+}
+
 /** As splitAt, on packed leaves. */
 export function splitPacked(packed: Uint8Array, from: number, to: number, depth: number): number {
   assert(depth < PATH_BITS, 'two paths that agree in every bit')

@@ -6,13 +6,13 @@ import type { Expect, Receipt } from '@kvchain/client/contract/schemas'
 import type { TxStatus } from '@kvchain/client/contract/tx'
 import { ClientError, RpcError } from '@kvchain/client/errors'
 import type { KvClient } from '@kvchain/client/kvClient'
-import { UnixTransport } from '@kvchain/client/unixTransport'
 import type { Command } from 'commander'
 import { CliError, usageError } from '../exits.js'
 import { EXIT_CODE_HELP, newProgram, parseCount } from '../parsing.js'
 import { readVersion } from '../paths.js'
-import { print, printLine, remark } from '../terminal.js'
-import { type DaemonChoice, findDaemon } from './findDaemon.js'
+import { printLine, remark } from '../terminal.js'
+import { addProofs, type ProveFlags, writeProof } from './proofs.js'
+import { ask, DEFAULT_CALL_SECONDS, type GlobalOptions, heightParam, seconds, show, withKey } from './session.js'
 import { type KeyOptions, keyParams, printValue, type ValueOptions, valueParams } from './values.js'
 import {
   balanceView,
@@ -28,11 +28,6 @@ import {
 /** An option that takes its value only after `=`, and what it means alone. */
 export const OPTIONAL_VALUES = { '--wait': '1' }
 
-interface GlobalOptions extends DaemonChoice {
-  readonly json?: true
-  readonly timeout?: string
-}
-
 interface WaitOption {
   readonly wait?: string
 }
@@ -42,15 +37,18 @@ interface ExpectOptions {
   readonly ifVersion?: string
 }
 
+interface HistoryOptions {
+  readonly limit?: string
+  readonly before?: string
+  readonly prove?: true
+}
+
 interface FeeOption {
   readonly fee?: string
 }
 
-/** A daemon on this machine answers in milliseconds; this long, only when it is in trouble. */
-const DEFAULT_CALL_SECONDS = 30
 /** Some blocks of the slowest built-in network, and then some. */
 const DEFAULT_WAIT_SECONDS = 300
-const MAX_SECONDS = 86_400
 const MAX_CONFIRMATIONS = 1_000_000
 const HASH = /^[0-9a-f]{64}$/
 
@@ -61,6 +59,8 @@ Examples:
   kvchain-cli put photo --file photo.jpg --wait=6    returns when it has 6 confirmations
   kvchain-cli get photo > photo.jpg
   kvchain-cli put counter 2 --if-version 1 --wait    only if nobody else was faster
+  kvchain-cli prove greeting -o greeting.proof       a proof that anybody can check, with no daemon:
+  kvchain-cli verify greeting.proof
   kvchain-cli --network lan status --json
 
 The daemon is found by --rpc-socket, --data-dir or --network, by KVCHAIN_RPC_SOCKET or KVCHAIN_DATA_DIR, or because it is
@@ -80,6 +80,7 @@ export function clientProgram(): Command {
     .addHelpText('after', EXAMPLES)
   addWrites(program)
   addReads(program)
+  addProofs(program)
   addDaemon(program)
   return program
 }
@@ -126,10 +127,11 @@ function addWrites(program: Command): void {
 function addReads(program: Command): void {
   withKey(program.command('get <KEY>'))
     .description('print the value of a key, and nothing else')
+    .option('--at <height>', 'as of this height; of the tip if left out')
     .option('--encoding <encoding>', 'print the value as utf8, hex or base64; its bytes if left out')
     .action(async (key: string, _options: object, command: Command) => {
-      const options: GlobalOptions & KeyOptions & ValueOptions = command.optsWithGlobals()
-      const params = keyParams(key, options)
+      const options: GlobalOptions & KeyOptions & ValueOptions & { at?: string } = command.optsWithGlobals()
+      const params = { ...keyParams(key, options), ...heightParam(options) }
       const entry = await ask(options, (client) => client.call('kv_get', params))
       if (options.json) printLine(JSON.stringify(entry))
       else printValue(entry, options)
@@ -138,8 +140,15 @@ function addReads(program: Command): void {
     .description('list the versions of a key, newest first')
     .option('--limit <n>', 'how many (100)')
     .option('--before <version>', 'only older ones than this')
+    .option('--prove', 'write a proof of the whole history instead: see prove --help')
+    .option('-o, --output <file>', 'with --prove: where to; - is standard output')
+    .option('--at <height>', 'with --prove: as of this height')
+    .option('--from-genesis', 'with --prove: with every header from genesis on')
+    .option('--no-values', 'with --prove: with the digests of values alone')
     .action(async (key: string, _options: object, command: Command) => {
-      const options: GlobalOptions & KeyOptions & { limit?: string; before?: string } = command.optsWithGlobals()
+      const options: GlobalOptions & KeyOptions & HistoryOptions & ProveFlags = command.optsWithGlobals()
+      if (options.prove) return writeProof(key, historyProof(options))
+      refuseProofFlags(options)
       const params = {
         ...keyParams(key, options),
         ...(options.limit === undefined ? {} : { limit: parseCount(options.limit, '--limit', 1, 1000) }),
@@ -198,32 +207,6 @@ function addDaemon(program: Command): void {
     })
 }
 
-function withKey(command: Command): Command {
-  return command.option('--key-encoding <encoding>', 'how KEY is written: utf8, hex or base64')
-}
-
-/** Runs `work` with a client of the daemon that is meant. */
-async function ask<T>(options: GlobalOptions, work: (client: KvClient) => Promise<T>): Promise<T> {
-  const timeoutMs = 1000 * (seconds(options) ?? DEFAULT_CALL_SECONDS)
-  const { rpcSocket, dataDir, network } = options
-  const daemon = await findDaemon({
-    ...(rpcSocket === undefined ? {} : { rpcSocket }),
-    ...(dataDir === undefined ? {} : { dataDir }),
-    ...(network === undefined ? {} : { network }),
-  })
-  // The contract's schemas take longer to load than all the rest: a wrong command line need not wait for them.
-  const { KvClient } = await import('@kvchain/client/kvClient')
-  const client = new KvClient(new UnixTransport({ path: daemon.path, timeoutMs }))
-  try {
-    return await work(client)
-  } catch (error) {
-    if (!(error instanceof ClientError) || error.code !== 'no-daemon') throw error
-    throw new CliError('no-daemon', `${error.message}; start one: ${daemon.startHint}`, error.data, error)
-  } finally {
-    await client.close()
-  }
-}
-
 /** Sends a write, and waits for its confirmations when asked to. */
 async function write(
   options: GlobalOptions,
@@ -271,12 +254,17 @@ async function showTransaction(client: KvClient, txid: string, options: GlobalOp
   }
 }
 
-function show<T>(options: GlobalOptions, answer: T, view: (answer: T) => string): void {
-  print(options.json ? `${JSON.stringify(answer)}\n` : view(answer))
+/** A proof has all versions. */
+function historyProof(options: GlobalOptions & KeyOptions & HistoryOptions & ProveFlags) {
+  if (options.limit !== undefined || options.before !== undefined) {
+    throw usageError('with --prove the history is whole: no --limit, no --before')
+  }
+  return { ...options, history: true as const }
 }
 
-function seconds({ timeout }: GlobalOptions): number | undefined {
-  return timeout === undefined ? undefined : parseCount(timeout, '--timeout', 1, MAX_SECONDS)
+function refuseProofFlags({ output, at, fromGenesis, values }: ProveFlags): void {
+  const isAny = output !== undefined || at !== undefined || fromGenesis || values === false
+  if (isAny) throw usageError('-o, --at, --from-genesis and --no-values go with --prove')
 }
 
 function waitCount({ wait }: WaitOption): number | undefined {

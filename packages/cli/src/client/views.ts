@@ -152,11 +152,11 @@ function valueText(value: string | null, encoding: string): string {
   return shortened(encoding === 'utf8' ? value : `${encoding}:${value}`, VALUE_WIDTH)
 }
 
-function plural(count: number, what: string): string {
+export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-function time(ms: number): string {
+export function time(ms: number): string {
   const date = new Date(ms)
   return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString()
 }

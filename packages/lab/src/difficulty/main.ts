@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { KvError } from '@kvchain/core/errors'
 import { readNetwork } from '@kvchain/node/networkFile'
 import { LabError } from '../errors.js'
 import { CHOSEN, candidates, earlier } from './candidates.js'
@@ -31,11 +32,18 @@ interface Options {
   readonly out: string | undefined
 }
 
+const USAGE = 'usage: main.js [--seeds N] [--out DIR]'
+
+/** Throws LabError `lab-options`, in one sentence. */
 function readOptions(args: string[]): Options {
-  const { values } = parseArgs({ args, options: { seeds: { type: 'string', default: '20' }, out: { type: 'string' } } })
-  const seeds = Number(values.seeds)
-  if (!Number.isInteger(seeds) || seeds < 1) throw new LabError('lab-options', '--seeds takes a number above zero')
-  return { seeds, out: values.out }
+  try {
+    const options = { seeds: { type: 'string', default: '20' }, out: { type: 'string' } } as const
+    const { values } = parseArgs({ args, options })
+    if (/^[1-9]\d{0,3}$/.test(values.seeds)) return { seeds: Number(values.seeds), out: values.out }
+  } catch (error) {
+    throw new LabError('lab-options', USAGE, {}, error)
+  }
+  throw new LabError('lab-options', `--seeds takes a number from 1 to 9999; ${USAGE}`)
 }
 
 async function run({ seeds, out }: Options): Promise<void> {
@@ -63,8 +71,7 @@ async function run({ seeds, out }: Options): Promise<void> {
   for (const experiment of experiments) {
     const table = experiment()
     tables.push(table)
-    console.log(formatTable(table))
-    if (process.env.KVCHAIN_TIMES) console.log(process.cpuUsage().user / 1e6)
+    process.stdout.write(`${formatTable(table)}\n`)
     if (out === undefined) continue
     await writeFile(join(out, `${table.name}.csv`), formatCsv(table))
     await writeFile(join(out, `${table.name}.md`), formatMarkdown(table))
@@ -73,4 +80,10 @@ async function run({ seeds, out }: Options): Promise<void> {
   for (const { name, svg } of drawPlots(found, tables, effort)) await writeFile(join(out, name), svg)
 }
 
-await run(readOptions(process.argv.slice(2)))
+try {
+  await run(readOptions(process.argv.slice(2)))
+} catch (error) {
+  const line = error instanceof KvError ? error.message : error instanceof Error ? error.stack : String(error)
+  process.stderr.write(`difficulty: ${line}\n`)
+  process.exitCode = error instanceof LabError ? 2 : 1
+}

@@ -25,7 +25,7 @@ function draw(name: string, title: string, option: EChartsOption): Plot {
     backgroundColor: '#ffffff',
     color: COLOURS,
     title: { text: title, left: 'center', textStyle: { fontSize: 15 } },
-    legend: { bottom: 4 },
+    legend: { bottom: 4, itemGap: 26, itemWidth: 32, textStyle: { fontSize: 11 } },
     ...option,
   })
   const svg = chart.renderToSVGString()
@@ -62,7 +62,7 @@ function lineSeries({ name, points }: Line, i: number, panel = 0): SeriesOption 
     name,
     xAxisIndex: panel,
     yAxisIndex: panel,
-    showSymbol: false,
+    symbol: 'none',
     lineStyle: { width: 2, type: DASHES[i % DASHES.length] ?? 'solid' },
     data: points.map(([x, y]) => [Number(x.toPrecision(6)), Number(y.toPrecision(4))]),
   }
@@ -81,15 +81,27 @@ function numbered(values: readonly number[], first = 0): [number, number][] {
   return values.map((value, i) => [i + first, value])
 }
 
+interface Panel {
+  readonly factor: number
+  readonly blocks: number
+  readonly title: string
+  readonly width: string
+  readonly left: number | string
+  readonly range: readonly [min: number, max: number]
+}
+
 function stepPlot(list: readonly Candidate[], effort: Effort): Plot {
-  const panels = [
-    { factor: 10, blocks: 600, title: 'x10', width: '38%', left: 70 },
-    { factor: 1 / 10, blocks: 300, title: '/10', width: '38%', left: '57%' },
+  const panels: readonly Panel[] = [
+    { factor: 10, blocks: 600, title: 'x10', width: '38%', left: 70, range: [0.8, 12] },
+    { factor: 1 / 10, blocks: 300, title: '/10', width: '38%', left: '57%', range: [0.08, 1.2] },
   ]
   return draw('steps', 'After a step of the hash rate: target against the right one (median)', {
     grid: panels.map(({ left, width }) => ({ left, width, top: 40, bottom: 80 })),
     xAxis: panels.map(({ title }, i) => ({ ...axis({ name: `blocks after ${title}` }, 28), gridIndex: i })),
-    yAxis: panels.map((_, i) => ({ ...axis({ name: 'times too easy', type: 'log' }, 48), gridIndex: i })),
+    yAxis: panels.map(({ range: [min, max] }, i) => ({
+      ...axis({ name: 'times too easy', type: 'log', min, max }, 48),
+      gridIndex: i,
+    })),
     series: panels.flatMap(({ factor, blocks }, panel) =>
       list.map(({ name, world }, i) => {
         const eases = stepSeries(world, factor, blocks, effort)
@@ -148,7 +160,7 @@ function reversalPlot(list: readonly Candidate[], effort: Effort): Plot {
   return lines(
     'reversal',
     'A fifth of the hash rate, private branch, forged timestamps: chance to take confirmations back',
-    { name: 'confirmations', min: 1 },
+    { name: 'confirmations', min: 1, max: 20 },
     { name: '%', type: 'log', min: 0.01, max: 100 },
     [{ name: 'Rosenfeld', values: known }, ...chances].map(({ name, values }) => ({
       name,
@@ -165,7 +177,7 @@ function idlePlot(list: readonly Candidate[], effort: Effort): Plot {
     'idle',
     'All mine only while something is pending: the target when a write comes (median)',
     { name: 'writes, one in 300 intervals', min: 1 },
-    { name: 'times too easy', type: 'log' },
+    { name: 'times too easy', type: 'log', min: 0.5 },
     list.map(({ name, world }) => ({
       name,
       points: numbered(
@@ -180,7 +192,7 @@ function tauPlot(table: Table): Plot {
   const column = (name: string) => table.columns.findIndex((other) => other.name === name)
   const curve = (name: string): Line => ({
     name,
-    points: table.rows.map((row) => [Number(row[0]), Number(row[column(name)])] as const),
+    points: table.rows.map((row, i) => [i, Number(row[column(name)])] as const),
   })
   const [quick, calm] = [
     ['x10 time', '/10 time'],
@@ -188,7 +200,12 @@ function tauPlot(table: Table): Plot {
   ]
   return draw('tau', 'tau: quick against calm', {
     grid: { left: 70, right: 70, top: 40, bottom: 80 },
-    xAxis: { ...axis({ name: 'tau in intervals', type: 'log', min: 15, max: 240 }, 28), logBase: 2 },
+    xAxis: {
+      ...axis({ name: 'tau in intervals' }, 28),
+      type: 'category',
+      boundaryGap: false,
+      data: table.rows.map((row) => String(row[0])),
+    },
     yAxis: [axis({ name: 'intervals until right' }, 48), axis({ name: '%' }, 36)],
     series: [
       ...(quick ?? []).map((name, i) => lineSeries(curve(name), i)),
