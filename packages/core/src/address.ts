@@ -42,8 +42,8 @@ export function fromAddress(text: string, prefix: string): Uint8Array {
 
 const AT = 0x40
 const SLASH = 0x2f
-/** A prefix of at most 83 characters, the separator, 52 characters of key and 6 of checksum. */
-const MAX_ADDRESS_BYTES = 83 + 1 + 52 + 6
+/** The longest text that bech32 takes. Only spares the reading of more. */
+const MAX_ADDRESS_BYTES = 90
 
 /**
  * Who may be the first to write `key`: anyone (undefined), or, under `@<address>/`, that account alone. Throws AddressError when a

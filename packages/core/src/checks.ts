@@ -38,7 +38,7 @@ export type TxErrorCode = (typeof TX_ERROR_CODES)[number]
 export class TxError extends KvError<TxErrorCode> {}
 
 export const BLOCK_ERROR_CODES = [
-  // Header, context-free.
+  // Header, context-free (as is `block-target` by rule 5.1).
   'block-pow',
   // Body against header: not the header's fault.
   'block-mutated',
@@ -51,7 +51,7 @@ export const BLOCK_ERROR_CODES = [
   'block-target',
   'block-time-old',
   'block-time-future',
-  // By execution (state.ts).
+  // By execution: rules 6.5 and 6.6 (whoever executes blocks).
   'block-outcome',
   'block-state-root',
   // By what is known of the chain (node).
@@ -127,6 +127,7 @@ function checkValues(sha256: Sha256, transaction: Transaction): void {
       throw new TxError('tx-value-digest', 'a value does not have the digest that was signed', { operation: index })
     }
   }
+  if (next !== values.length) throw new TxError('tx-value-missing', 'more values than puts')
 }
 
 /** Rule 4.8. */

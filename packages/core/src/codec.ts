@@ -2,7 +2,7 @@
  * The one binary encoding: a bounded Reader and Writer. Fixed-width big-endian integers, u32 lengths, one byte a tag. There is
  * exactly one encoding of a value: whatever the Reader accepts, the Writer reproduces. (protocol.md section 1)
  */
-import { KvError } from './errors.js'
+import { assert, KvError } from './errors.js'
 import { MAX_INTEGER } from './limits.js'
 
 export type CodecErrorCode =
@@ -148,12 +148,14 @@ export class Writer {
   }
 
   u32(value: number): this {
+    assert(value >>> 0 === value, 'a u32 is an integer from 0 to 2^32 - 1')
     const at = this.reserve(4)
     this.view.setUint32(at, value)
     return this
   }
 
   u64(value: number): this {
+    assert(Number.isSafeInteger(value) && value >= 0, 'a u64 is an integer from 0 to 2^53 - 1')
     const at = this.reserve(8)
     this.view.setUint32(at, Math.floor(value / TWO_32))
     this.view.setUint32(at + 4, value % TWO_32)

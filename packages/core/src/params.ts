@@ -5,6 +5,7 @@
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { AddressError, fromAddress } from './address.js'
+import { EMPTY_BLOCK_BYTES, OUTCOME_BYTES } from './block.js'
 import { fromHex, fromUtf8, toBigInt } from './bytes.js'
 import { encodeWith } from './codec.js'
 import { KvError } from './errors.js'
@@ -47,7 +48,7 @@ const ConsensusSchema = Type.Object(
     targetWindowBlocks: Count(
       1,
       100_000,
-      'tau: a solve time that is off by tau intervals changes the target e-fold (base 2).',
+      'A solve time that is off by this many intervals doubles or halves the target.',
     ),
     solveTimeClampBlocks: Count(1, 100_000, 'A solve time counts for at most this many intervals, either way.'),
     maxFutureMs: Count(0, 86_400_000, 'How far a timestamp may lie ahead of the clock of whoever checks it.'),
@@ -141,8 +142,13 @@ const validator = Compile(NetworkSchema)
 export function parseNetwork(json: unknown): Network {
   if (!validator.Check(json)) {
     const [first] = validator.Errors(json)
-    const path = first?.instancePath || '/'
-    throw new NetworkError('network-schema', `${path}: ${first?.message ?? 'does not follow the schema'}`, { path })
+    const parent = first?.instancePath ?? ''
+    const missing = first?.keyword === 'required' ? first.params.requiredProperties[0] : undefined
+    const path = (missing === undefined ? parent : `${parent}/${missing}`) || '/'
+    // The schema says `false` where a field may not be.
+    const unknown = first?.keyword === 'boolean' ? 'no such field' : first?.message
+    const reason = missing === undefined ? (unknown ?? 'does not follow the schema') : 'missing'
+    throw new NetworkError('network-schema', `${path}: ${reason}`, { path })
   }
   const { name, consensus, policy } = json
   const params: Params = {
@@ -186,7 +192,9 @@ function checkTogether(params: Params): void {
     throw wrong('initialTarget', 'easier than easiestTarget')
   }
   if (params.maxTransactionBytes <= params.maxValueBytes) throw wrong('maxTransactionBytes', 'no room for a value')
-  if (params.maxBlockBytes <= params.maxTransactionBytes) throw wrong('maxBlockBytes', 'no room for a transaction')
+  if (params.maxBlockBytes < params.maxTransactionBytes + EMPTY_BLOCK_BYTES + OUTCOME_BYTES) {
+    throw wrong('maxBlockBytes', 'no room for a transaction')
+  }
   const seen = new Set<string>()
   let supply = BigInt(params.blockReward) * BigInt(MAX_BLOCKS)
   for (const { publicKey, amount } of params.allocations) {

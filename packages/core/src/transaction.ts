@@ -108,7 +108,8 @@ export function signTransaction(
 ): Transaction {
   const bodyBytes = encodeBody(body)
   const txid = computeTxid(sha256, genesisHash, bodyBytes)
-  return { body, bodyBytes, txid, values, signature: sign(txid) }
+  // Read back: what no reader would take must not be signed.
+  return { body: decodeBody(bodyBytes), bodyBytes, txid, values, signature: sign(txid) }
 }
 
 /** Bytes of a transaction with all its payloads: what sizes and fees are counted by, dropped payloads or not. */

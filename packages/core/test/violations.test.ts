@@ -19,6 +19,7 @@ import {
   type TxErrorCode,
 } from '@kvchain/core/checks'
 import { type CodecErrorCode, Reader } from '@kvchain/core/codec'
+import { executeBlock } from '@kvchain/core/execution'
 import type { NetworkErrorCode } from '@kvchain/core/params'
 import { checkHeaderContext, checkHeaderTime, checkIncludable } from '@kvchain/core/rules'
 import { readWriteAccess } from '@kvchain/core/transaction'
@@ -42,7 +43,7 @@ import {
   verifySignature,
 } from './helpers.js'
 
-const { params } = testNetwork({ minFeePerByte: 1, maxTransactions: 2, maxBlockBytes: 4_001 })
+const { params } = testNetwork({ minFeePerByte: 1, maxTransactions: 2, maxBlockBytes: 4_191 })
 const alice = testAccount('alice')
 const parent = makeHeader({ height: 6, target: params.initialTarget })
 const child = makeHeader({ height: 7, target: params.initialTarget, timestampMs: parent.timestampMs + 1 })
@@ -78,7 +79,7 @@ function blockOf(transactions: Block['transactions']): Block {
   return { header: makeHeader({ txRoot: transactionRoot(sha256, transactions) }), transactions }
 }
 
-/** `node`: raised where blocks are executed and the chain is known, above core. */
+/** `node`: raised where the chain is known, above core. */
 const ofBlocks: Record<BlockErrorCode, (() => void) | 'node'> = {
   'block-pow': () => checkHeader(params, sha256, mine(child, false)),
   'block-mutated': () => checkBody(params, sha256, { ...blockOf([]), transactions: [included(good)] }),
@@ -98,7 +99,15 @@ const ofBlocks: Record<BlockErrorCode, (() => void) | 'node'> = {
   'block-target': () => checkHeaderContext(params, { ...child, target: params.easiestTarget }, context),
   'block-time-old': () => checkHeaderContext(params, { ...child, timestampMs: parent.timestampMs }, context),
   'block-time-future': () => checkHeaderTime(params, child, child.timestampMs - params.maxFutureMs - 1),
-  'block-outcome': 'node',
+  'block-outcome': () => {
+    const transaction = makeTransaction(alice, [put('k', 'v')], { fee: 500 })
+    const state = {
+      entry: () => undefined,
+      account: (publicKey: Uint8Array) => ({ publicKey, balance: 10_000, nonce: 0 }),
+    }
+    const outcome = { code: 'no-entry', operation: 0 } as const
+    executeBlock(state, [{ transaction, outcome }], alice.publicKey, { params, sha256, height: 7 }).next()
+  },
   'block-state-root': 'node',
   'block-orphan': 'node',
   'block-invalid-ancestor': 'node',
@@ -146,13 +155,7 @@ describe('every code', () => {
       expect(error).toBeInstanceOf(BlockError)
       expect(error.code).toBe(code)
     }
-    expect(above).toEqual([
-      'block-outcome',
-      'block-state-root',
-      'block-orphan',
-      'block-invalid-ancestor',
-      'block-known-invalid',
-    ])
+    expect(above).toEqual(['block-state-root', 'block-orphan', 'block-invalid-ancestor', 'block-known-invalid'])
   })
 
   it('of bytes, addresses and network files is produced', () => {

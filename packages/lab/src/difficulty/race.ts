@@ -2,7 +2,7 @@
  * Can a confirmed block be taken back? One race at a time: honest miners extend the public branch; an attacker with a share of the hash
  * rate extends a private one from the same parent, with whatever timestamps suit him, and wins once the victim's block has its
  * confirmations and the private branch more work. Both start level, and a tie does not win. With a target that never moves that is a gambler
- * of known luck (0.96 % for a tenth of the hash rate and 2 confirmations, 8.96 % for three tenths and 6; twice the ties more if they
+ * of known luck (0.95 % for a tenth of the hash rate and 2 confirmations, 8.91 % for three tenths and 6; the ties more if they
  * win, which is Rosenfeld's table).
  */
 import { Chain, RIGHT_TARGET, type World } from './chain.js'

@@ -2,6 +2,7 @@
  * Makes proof files of what this daemon knows. Owns at which height a claim is made when nobody says, what goes into the file, its bounds, and
  * that everything in it is of one branch; not the format (core), and not how an older state is reached (chain).
  */
+import { MAX_HEADERS } from '@kvchain/client/contract/proof'
 import { equalBytes } from '@kvchain/core/bytes'
 import { type Entry, encodeEntry, entryDigest, entryPath } from '@kvchain/core/entry'
 import { HEADER_BYTES, type Header } from '@kvchain/core/header'
@@ -51,10 +52,10 @@ export interface ProverDeps {
   readonly network: NetworkIdentity
   readonly settleDepth: number
   readonly treeAt?: TreeAtOptions
+  /** Headers that an answer brings along; the caller fetches the others. Default 16,384. */
+  readonly maxHeaders?: number
 }
 
-/** Headers that an answer brings along. */
-const MAX_HEADERS = 16_384
 /** Versions and their values: with the headers, within the bound of an answer. */
 const MAX_RECORDS_BYTES = 8 << 20
 /** Versions read at a time. */
@@ -157,7 +158,7 @@ export class Prover {
       const message = `a proof has at most ${MAX_PROOF_HEADERS} headers, this one would have ${count}`
       throw new AnswerError('refused', message, { rule: 'proof-size', headers: count })
     }
-    const headers = headersFrom(this.deps.chain, tip, first, Math.min(count, MAX_HEADERS))
+    const headers = headersFrom(this.deps.chain, tip, first, Math.min(count, this.deps.maxHeaders ?? MAX_HEADERS))
     const bytes = encodeProofFile(sha256, claim, headers, count)
     const left = count - headers.length
     return {

@@ -135,6 +135,7 @@ describe('fork choice', () => {
       for (const block of rotated) await codeOf(c.chain.addBlock(block, 'test'))
       await until(() => c.chain.tree.size === blocks.length + 1)
       for (const block of rotated) expect(await c.chain.addBlock(block, 'test')).toBe('known')
+      await until(() => c.chain.tip === c.chain.tree.bestComplete)
       tips.add(c.tipHash)
     }
     expect(tips.size).toBe(1)
