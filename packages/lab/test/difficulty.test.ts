@@ -13,7 +13,6 @@ import { fileURLToPath } from 'node:url'
 import { fromBigInt, toBigInt, ZERO_32 } from '@kvchain/core/bytes'
 import { nextTarget } from '@kvchain/core/difficulty'
 import type { Header } from '@kvchain/core/header'
-import type { Params } from '@kvchain/core/params'
 import { checkHeaderContext, checkHeaderTime } from '@kvchain/core/rules'
 import {
   type Candidate,

@@ -16,6 +16,7 @@ const WIDTH = 960
 const HEIGHT = 420
 /** Told apart by the colour-blind as well (Okabe and Ito), and by their dashes. */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#000000']
+const LEGEND = { bottom: 4, itemGap: 26, itemWidth: 32, textStyle: { fontSize: 11 } }
 const DASHES = ['solid', 'dashed', 'dotted'] as const
 
 function draw(name: string, title: string, option: EChartsOption): Plot {
@@ -25,13 +26,24 @@ function draw(name: string, title: string, option: EChartsOption): Plot {
     backgroundColor: '#ffffff',
     color: COLOURS,
     title: { text: title, left: 'center', textStyle: { fontSize: 15 } },
-    legend: { bottom: 4, itemGap: 26, itemWidth: 32, textStyle: { fontSize: 11 } },
+    legend: LEGEND,
     ...option,
   })
-  const svg = chart.renderToSVGString()
+  const svg = plain(chart.renderToSVGString())
   chart.dispose()
   return { name: `${name}.svg`, svg: `${svg}\n` }
 }
+
+/** Without what serves a mouse, and without echarts' count of the charts of this process: the same plot has the same bytes, drawn first or last. */
+function plain(svg: string): string {
+  return svg
+    .replace(/<style\s*>[\s\S]*?<\/style>\n?/g, '')
+    .replace(/ (?:class|ecmeta_\w+|pointer-events)="[^"]*"/g, '')
+    .replace(/\bzr\d+-/g, '')
+}
+
+/** Of lines, no symbols on them. */
+const LINE_LEGEND = { ...LEGEND, itemStyle: { opacity: 0 } }
 
 interface Line {
   readonly name: string
@@ -70,6 +82,7 @@ function lineSeries({ name, points }: Line, i: number, panel = 0): SeriesOption 
 
 function lines(name: string, title: string, x: Axis, y: Axis, all: readonly Line[]): Plot {
   return draw(name, title, {
+    legend: LINE_LEGEND,
     grid: { left: 70, right: 30, top: 40, bottom: 80 },
     xAxis: axis(x, 28),
     yAxis: axis(y, 48),
@@ -96,6 +109,7 @@ function stepPlot(list: readonly Candidate[], effort: Effort): Plot {
     { factor: 1 / 10, blocks: 300, title: '/10', width: '38%', left: '57%', range: [0.08, 1.2] },
   ]
   return draw('steps', 'After a step of the hash rate: target against the right one (median)', {
+    legend: LINE_LEGEND,
     grid: panels.map(({ left, width }) => ({ left, width, top: 40, bottom: 80 })),
     xAxis: panels.map(({ title }, i) => ({ ...axis({ name: `blocks after ${title}` }, 28), gridIndex: i })),
     yAxis: panels.map(({ range: [min, max] }, i) => ({
@@ -199,6 +213,7 @@ function tauPlot(table: Table): Plot {
     ['jitter %', 'hopper gains %', 'forging hopper %'],
   ]
   return draw('tau', 'tau: quick against calm', {
+    legend: LINE_LEGEND,
     grid: { left: 70, right: 70, top: 40, bottom: 80 },
     xAxis: {
       ...axis({ name: 'tau in intervals' }, 28),
