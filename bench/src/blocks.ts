@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { KvClient } from '@kvchain/client/kvClient'
+import type { Window } from './loads.js'
 
 /** A block of the main chain. Times are monotonic milliseconds. */
 export interface BlockFacts {
@@ -62,15 +63,20 @@ export async function countSolved(logFile: string, maxHeight: number): Promise<n
 }
 
 /**
- * Puts that all nodes had confirmed, a second, from the last block before the window to the last one in it: from block to block, so that it
- * does not depend on how much of an interval the window cuts off. Undefined when there are no two such blocks.
+ * Puts that all nodes had confirmed, a second, from the last block before the window (or the begin of the load, when that was later) to the last
+ * one in it: from block to block, so that it does not depend on how much of an interval the window cuts off. Undefined when there is no block in
+ * the window.
  */
-export function confirmedPerSecond(blocks: readonly BlockFacts[], fromMs: number, untilMs: number): number | undefined {
+export function confirmedPerSecond(
+  blocks: readonly BlockFacts[],
+  { startMs, fromMs, untilMs }: Window,
+): number | undefined {
   const before = blocks.findLast(({ everywhereMs }) => everywhereMs <= fromMs)
-  const last = blocks.findLast(({ everywhereMs }) => everywhereMs <= untilMs)
-  if (before === undefined || last === undefined || before === last) return undefined
-  const puts = blocks
-    .filter(({ height }) => height > before.height && height <= last.height)
-    .reduce((sum, block) => sum + block.puts, 0)
-  return (puts * 1000) / (last.everywhereMs - before.everywhereMs)
+  const counted = blocks.filter(
+    ({ height, everywhereMs }) => height > (before?.height ?? 0) && everywhereMs > fromMs && everywhereMs <= untilMs,
+  )
+  const last = counted.at(-1)
+  if (last === undefined) return undefined
+  const puts = counted.reduce((sum, block) => sum + block.puts, 0)
+  return (puts * 1000) / (last.everywhereMs - Math.max(startMs, before?.everywhereMs ?? startMs))
 }

@@ -257,7 +257,7 @@ function toFigures(measured: Measured, options: ClusterBenchOptions, verifyRate:
   const { startMs, fromMs, untilMs } = window
   const inWindow = blocks.filter(({ firstMs }) => firstMs >= fromMs && firstMs < untilMs)
   const intervals = inWindow.slice(1).map(({ firstMs }, i) => firstMs - (inWindow[i]?.firstMs ?? firstMs))
-  const confirmedRate = confirmedPerSecond(blocks, fromMs, untilMs)
+  const confirmedRate = confirmedPerSecond(blocks, window)
   const confirmedInAll = blocks.reduce((sum, block) => sum + block.puts, 0)
   const lastMs = blocks.findLast((block) => block.puts > 0)?.everywhereMs
   const stale = measured.solved - blocks.length

@@ -36,8 +36,8 @@ interface Observed {
   readonly unseen: Set<Sample>
   /** Monotonic milliseconds at which each tip was first seen. */
   readonly tips: Map<string, number>
-  /** Something was added since the last look. */
-  isDirty: boolean
+  /** Added since the last look. */
+  readonly fresh: Set<Sample>
 }
 
 const { clock, timers, random } = systemRuntime()
@@ -58,7 +58,7 @@ export class Samples {
       unconfirmed: new Set(),
       unseen: new Set(),
       tips: new Map(),
-      isDirty: false,
+      fresh: new Set(),
     }))
   }
 
@@ -84,8 +84,9 @@ export class Samples {
     const others = this.nodes.length - 1
     const elsewhere = others === 0 ? node : (node + 1 + (this.followed++ % others)) % this.nodes.length
     const sample = { ...written, intendedMs, isMeasured, elsewhere }
-    this.at(node, ({ unconfirmed }) => unconfirmed).add(sample)
-    this.at(elsewhere, ({ unseen }) => unseen).add(sample)
+    this.nodes[node]?.unconfirmed.add(sample)
+    this.nodes[elsewhere]?.unseen.add(sample)
+    for (const index of [node, elsewhere]) this.nodes[index]?.fresh.add(sample)
   }
 
   /** Watches all nodes until the signal aborts. */
@@ -93,56 +94,50 @@ export class Samples {
     await Promise.all(this.nodes.map((node, index) => this.watchNode(node, index, signal)))
   }
 
-  private at(index: number, choose: (node: Observed) => Set<Sample>): Set<Sample> {
-    const node = this.nodes[index]
-    if (node === undefined) return new Set()
-    node.isDirty = true
-    return choose(node)
-  }
-
   private async watchNode(node: Observed, index: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const { hash } = await node.client.call('chain_tip', {}, { signal })
       const isNew = !node.tips.has(hash)
       if (isNew) node.tips.set(hash, clock.monotonicMs())
-      // A put may have been answered only after the block that holds it was seen: what is new is looked at once, whatever the tip.
-      if (isNew || node.isDirty) {
-        node.isDirty = false
-        await this.look(node, index, signal)
-      }
+      // A new tip may hold any of them. A put may also be answered only after the block that holds it was seen, so what is new is
+      // asked for once whatever the tip; not more often, or the questions would become the load.
+      const { unconfirmed, unseen, fresh } = node
+      const due = (open: ReadonlySet<Sample>) => (isNew ? [...open] : [...fresh].filter((sample) => open.has(sample)))
+      const [statuses, gets] = [due(unconfirmed), due(unseen)]
+      fresh.clear()
+      await this.askStatus(node, statuses, signal)
+      await this.askGet(node, index, gets, signal)
       await timers.sleep(TIP_POLL_MS, signal)
     }
   }
 
-  private async look({ client, unconfirmed, unseen }: Observed, index: number, signal: AbortSignal): Promise<void> {
-    await askAll(
-      client,
-      unconfirmed,
-      ({ txid }) => ({ method: 'tx_status', params: { txid } }),
-      signal,
-      (sample, answer) => {
-        if (!answer.ok || !('status' in answer.result) || answer.result.status === 'pending') return
-        unconfirmed.delete(sample)
-        if (answer.result.status === 'confirmed') record(this.confirmedMs, sample)
-        else {
-          this.lost.add(answer.result.status)
-          this.nodes[sample.elsewhere]?.unseen.delete(sample)
-        }
-      },
-    )
-    await askAll(
-      client,
-      unseen,
-      ({ key }) => ({ method: 'kv_get', params: { key } }),
-      signal,
-      (sample, answer) => {
-        if (!answer.ok) return
-        unseen.delete(sample)
-        record(this.visibleMs, sample)
-        const place = this.keys.length < MAX_KEYS ? this.keys.length : random.below(MAX_KEYS)
-        this.keys[place] = { key: sample.key, node: index }
-      },
-    )
+  private askStatus({ client, unconfirmed }: Observed, samples: readonly Sample[], signal: AbortSignal): Promise<void> {
+    const question = ({ txid }: Sample) => ({ method: 'tx_status', params: { txid } }) as const
+    return askAll(client, samples, question, signal, (sample, answer) => {
+      if (!answer.ok || !('status' in answer.result) || answer.result.status === 'pending') return
+      unconfirmed.delete(sample)
+      if (answer.result.status === 'confirmed') record(this.confirmedMs, sample)
+      else {
+        this.lost.add(answer.result.status)
+        this.nodes[sample.elsewhere]?.unseen.delete(sample)
+      }
+    })
+  }
+
+  private askGet(
+    { client, unseen }: Observed,
+    node: number,
+    samples: readonly Sample[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const question = ({ key }: Sample) => ({ method: 'kv_get', params: { key } }) as const
+    return askAll(client, samples, question, signal, (sample, answer) => {
+      if (!answer.ok) return
+      unseen.delete(sample)
+      record(this.visibleMs, sample)
+      const place = this.keys.length < MAX_KEYS ? this.keys.length : random.below(MAX_KEYS)
+      this.keys[place] = { key: sample.key, node }
+    })
   }
 }
 
@@ -152,14 +147,13 @@ function record(latencyMs: number[], { isMeasured, intendedMs }: Sample): void {
 
 async function askAll(
   client: KvClient,
-  samples: ReadonlySet<Sample>,
+  samples: readonly Sample[],
   question: (sample: Sample) => BatchCall,
   signal: AbortSignal,
   onAnswer: (sample: Sample, answer: BatchAnswer) => void,
 ): Promise<void> {
-  const all = [...samples]
-  for (let start = 0; start < all.length; start += MAX_BATCH) {
-    const part = all.slice(start, start + MAX_BATCH)
+  for (let start = 0; start < samples.length; start += MAX_BATCH) {
+    const part = samples.slice(start, start + MAX_BATCH)
     const answers = await client.batch(part.map(question), { signal })
     for (const [i, sample] of part.entries()) {
       const answer = answers[i]

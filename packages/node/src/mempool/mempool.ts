@@ -33,8 +33,9 @@ export const LIMITS: PoolLimits = {
   bytes: 96 << 20,
   /** Of one account; one more is refused. */
   perAccount: 32_768,
-  /** How far an account nonce may lie ahead of the first that is missing; further ones are refused. */
-  gap: 1_024,
+  /** How far an account nonce may lie ahead of the first that is missing; further ones are refused. Packs overtake one another, so that under load
+   * thousands may be ahead of one that is late. */
+  gap: 32_768,
   /** How long a transaction of somebody else's is kept, in milliseconds. */
   maxAgeMs: 6 * 3_600_000,
 }

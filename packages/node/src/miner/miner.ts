@@ -42,8 +42,11 @@ export interface MinerDeps {
 
 /** The whole nonce space: never exhausted in practice, still handled. */
 const NONCES = Number.MAX_SAFE_INTEGER
-/** A template is replaced this long after new transactions came: often enough to be fresh, seldom enough to cost little. */
-const MAX_REFRESH_MS = 250
+/**
+ * A template is replaced this long after new transactions came, or after an eighth of the interval where that is longer: often enough to be
+ * fresh, seldom enough that the few milliseconds of search which each change throws away do not count.
+ */
+const MIN_REFRESH_MS = 250
 /** An empty block is no use to whoever just wrote. */
 const EMPTY_REFRESH_MS = 10
 /** How often conditions that nobody announces (syncing, clock) are looked at again. */
@@ -56,6 +59,7 @@ export class Miner extends BaseService {
   private readonly emptyRoot = transactionRoot(sha256, [])
   /** Calls off the search under way, or ends the wait. */
   private interrupt = new AbortController()
+  private preparing: Promise<Template | undefined> | undefined
   private active_ = false
   private idle_ = false
 
@@ -117,10 +121,9 @@ export class Miner extends BaseService {
   }
 
   private async mineOne(): Promise<void> {
-    const seen = this.deps.mempool.arrivalCount
-    const template = await this.builder.build()
+    const template = await this.nextTemplate()
     if (template === undefined) return
-    const cancelRefresh = this.refreshOnArrival(template, seen)
+    const cancelRefresh = this.refreshOnArrival(template)
     this.active_ = true
     try {
       const nonce = await this.deps.searcher.search(
@@ -134,25 +137,42 @@ export class Miner extends BaseService {
     }
   }
 
+  /** The template that was built while the last one was searched, if the tip is still its parent; else a new one. */
+  private async nextTemplate(): Promise<Template | undefined> {
+    const pending = this.preparing
+    this.preparing = undefined
+    const prepared = await pending
+    return prepared?.parent === this.deps.chain.tip ? prepared : this.builder.build()
+  }
+
   /** Calls the search off some time after the first arrival that the template lacks. Returns the function that takes this back. */
-  private refreshOnArrival(template: Template, seen: number): () => void {
+  private refreshOnArrival(template: Template): () => void {
     const { runtime, chain, mempool } = this.deps
     const interrupt = this.interrupt
     const isEmpty = template.transactions.length === 0
-    const delayMs = isEmpty ? EMPTY_REFRESH_MS : Math.min(MAX_REFRESH_MS, chain.params.blockIntervalMs / 4)
+    const delayMs = isEmpty ? EMPTY_REFRESH_MS : Math.max(MIN_REFRESH_MS, chain.params.blockIntervalMs / 8)
     let cancelTimer = () => {}
     let waiting = false
     const refresh = () => {
       if (waiting) return
       waiting = true
-      cancelTimer = runtime.timers.after(delayMs, () => interrupt.abort())
+      cancelTimer = runtime.timers.after(delayMs, () => this.prepare(interrupt))
     }
     const removeObserver = mempool.added.add(refresh)
-    if (mempool.arrivalCount !== seen) refresh()
+    if (mempool.arrivalCount !== template.arrivalCount) refresh()
     return () => {
       removeObserver()
       cancelTimer()
     }
+  }
+
+  /** Builds the next template while the search goes on, then calls it off. */
+  private prepare(interrupt: AbortController): void {
+    this.track('preparing a template', async () => {
+      this.preparing = this.builder.build()
+      await this.preparing
+      interrupt.abort()
+    })
   }
 
   private async hand(template: Template, nonce: number): Promise<void> {

@@ -3,7 +3,7 @@
  * whether the job is still wanted, because a thread in the middle of a chunk hears no message. Keeps nothing between chunks
  * but its pace.
  */
-import { constants, platform, setPriority } from 'node:os'
+import { platform, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '@kvchain/core/errors'
 import { systemRuntime } from '../runtime/runtime.js'
@@ -14,6 +14,8 @@ import { createPowSearch } from './powWasm.js'
 const stepMs = 5
 const minStep = 2 ** 10
 const maxStep = 2 ** 24
+/** A third of the weight of an ordinary thread: enough that a busy machine still makes blocks. */
+const niceness = 5
 
 const port = parentPort
 assert(port !== null, 'powWorker runs in a worker thread')
@@ -57,7 +59,7 @@ function send(message: PowMessage): void {
 
 // On Linux a priority is a thread's own: the search yields to everything else, without being starved by it
 // (at the lowest priority a busy node would make no blocks at all). Elsewhere it would slow the whole node.
-if (platform() === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+if (platform() === 'linux') setPriority(niceness)
 
 port.on('message', (request: PowRequest) => send(runChunk(request)))
 send({ kind: 'ready' })

@@ -26,6 +26,8 @@ export interface Template {
   readonly header: Omit<Header, 'nonce'>
   readonly commitment: Uint8Array
   readonly transactions: readonly IncludedTransaction[]
+  /** Arrivals that the mempool had counted when the template was begun: more of them mean that it lacks some. */
+  readonly arrivalCount: number
 }
 
 interface Draft {
@@ -52,9 +54,10 @@ export class TemplateBuilder {
   /** The template on the present tip. Resolves to undefined when the tip moved meanwhile: ask again. */
   async build(): Promise<Template | undefined> {
     await this.chain.consistent()
+    const { arrivalCount } = this.mempool
     const draft = this.currentDraft()
     if (!(await this.extend(draft))) return undefined
-    return this.seal(draft)
+    return this.seal(draft, arrivalCount)
   }
 
   private currentDraft(): Draft {
@@ -81,12 +84,17 @@ export class TemplateBuilder {
     const added = new StateView(draft.view)
     const selection = selectTransactions(this.mempool, draft.nextNonces)
     let skipAccount = false
-    for (let step = 0; draft.transactions.length < params.maxTransactions; step++) {
-      if (step % SLICE === SLICE - 1) await this.runtime.timers.yield()
+    let operations = 0
+    while (draft.transactions.length < params.maxTransactions) {
+      if (operations >= SLICE) {
+        operations = 0
+        await this.runtime.timers.yield()
+      }
       if (this.chain.tip !== draft.parent || this.chain.isCommitting) return this.discard()
       const next = selection.next({ skipAccount })
       if (next.done === true) break
       const { transaction, bytes, account } = next.value
+      operations += transaction.body.operations.length
       const total = draft.bytes + bytes + OUTCOME_BYTES
       skipAccount = total > params.maxBlockBytes
       if (skipAccount) continue
@@ -114,7 +122,7 @@ export class TemplateBuilder {
     return false
   }
 
-  private seal(draft: Draft): Template {
+  private seal(draft: Draft, arrivalCount: number): Template {
     const { params } = this.chain
     const { parent, transactions } = draft
     const paid = new StateView(draft.view)
@@ -129,7 +137,8 @@ export class TemplateBuilder {
       stateRoot: draft.tree.update(treeChanges(sha256, paid.changes())).root,
       miner: this.miner,
     }
-    return { parent, header, commitment: headerCommitment(sha256, header), transactions: [...transactions] }
+    const commitment = headerCommitment(sha256, header)
+    return { parent, header, commitment, transactions: [...transactions], arrivalCount }
   }
 }
 
