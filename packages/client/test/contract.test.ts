@@ -104,6 +104,9 @@ describe('parameters', () => {
     ['tx_wait', { txid: HASH, confirmations: 0 }, 'confirmations', 'confirmations must be at least 1'],
     ['tx_wait', { txid: HASH, confirmations: 1.5 }, 'confirmations', 'confirmations must be a whole number'],
     ['kv_history', { key: 'k', limit: 1001 }, 'limit', 'limit must be at most 1000'],
+    ['kv_get', { key: 'k', height: -1 }, 'height', 'height must be at least 0'],
+    ['kv_prove', { key: 'k', history: 'yes' }, 'history', 'history must be true or false'],
+    ['chain_headers', { from: 0, count: 16_385 }, 'count', 'count must be at most 16384'],
     ['chain_block', { height: 1, hash: HASH }, '', 'params must have at most 1 field(s)'],
     [
       'kv_put',

@@ -37,7 +37,13 @@ afterEach(async () => {
 })
 
 /** A store in a map: small, and real enough to be asked. */
-function makeHandlers(): Handlers & { puts: Params<'kv_put'>[]; waits: Params<'tx_wait'>[]; status: TxStatus } {
+function makeHandlers(): Handlers & {
+  puts: Params<'kv_put'>[]
+  waits: Params<'tx_wait'>[]
+  pages: Params<'chain_headers'>[]
+  mostHeaders: number
+  status: TxStatus
+} {
   const entries = new Map<string, KvEntry>()
   const refuse = async () => {
     throw new KvError('no-entry', 'there is nothing under the key', { operation: 0 })
@@ -45,6 +51,8 @@ function makeHandlers(): Handlers & { puts: Params<'kv_put'>[]; waits: Params<'t
   const handlers = {
     puts: [] as Params<'kv_put'>[],
     waits: [] as Params<'tx_wait'>[],
+    pages: [] as Params<'chain_headers'>[],
+    mostHeaders: 10_000,
     status: { txid: HASH, status: 'confirmed', height: 7, blockHash: HASH, confirmations: 1 } as TxStatus,
     kv_put: async (params: Params<'kv_put'>) => {
       handlers.puts.push(params)
@@ -78,6 +86,24 @@ function makeHandlers(): Handlers & { puts: Params<'kv_put'>[]; waits: Params<'t
       // The larger the limit, the later the answer: answers come in another order than requests.
       for (let turn = 0; turn < limit; turn++) await new Promise((resolve) => setImmediate(resolve))
       return { key, keyEncoding: 'utf8' as const, versions: [], tip: TIP }
+    },
+    kv_prove: async ({ key, fromGenesis }: Params<'kv_prove'>) => ({
+      key,
+      keyEncoding: 'utf8' as const,
+      kind: 'entry' as const,
+      claim: 'absent' as const,
+      height: 9,
+      blockHash: HASH,
+      confirmations: 1,
+      tip: TIP,
+      proof: 'AQID',
+      size: fromGenesis ? 8 : 3,
+      ...(fromGenesis ? { missing: { from: 20, count: 40_000 } } : {}),
+    }),
+    chain_headers: async (params: Params<'chain_headers'>) => {
+      handlers.pages.push(params)
+      const count = Math.min(params.count ?? 0, handlers.mostHeaders)
+      return { from: params.from, count, headers: count === 0 ? '' : 'BA==', tip: TIP }
     },
     coin_send: refuse,
     coin_balance: async ({ address = 'kv1me' }: Params<'coin_balance'>) => ({
@@ -175,6 +201,28 @@ describe('friendly methods', () => {
     })
     handlers.status = { txid: HASH, status: 'dropped', reason: 'expired' }
     await expect(client.waitFor(HASH)).rejects.toMatchObject({ code: 'failed', data: { reason: 'expired' } })
+  })
+
+  test('prove puts a proof together from as many answers as it takes', async () => {
+    const handlers = makeHandlers()
+    await serve(handlers)
+    const client = connect()
+    const { file, ...about } = await client.prove('k')
+    expect([...file]).toEqual([1, 2, 3])
+    expect(about).toEqual({
+      ...{ key: 'k', keyEncoding: 'utf8', kind: 'entry', claim: 'absent' },
+      ...{ height: 9, blockHash: HASH, confirmations: 1, tip: TIP, size: 3 },
+    })
+    expect(handlers.pages).toEqual([])
+    await expect(client.prove('k', { fromGenesis: true })).rejects.toMatchObject({ code: 'bad-answer' })
+    const page = (from: number, count: number) => ({ from, count, tip: HASH })
+    expect(handlers.pages).toEqual([page(20, 16_384), page(10_020, 16_384), page(20_020, 16_384), page(30_020, 10_000)])
+    handlers.pages.length = 0
+    handlers.mostHeaders = 8_000
+    expect([...(await client.prove('k', { fromGenesis: true })).file]).toEqual([1, 2, 3, 4, 4, 4, 4, 4])
+    expect(handlers.pages.at(-1)).toEqual(page(32_020, 8_000))
+    handlers.mostHeaders = 0
+    await expect(client.prove('k', { fromGenesis: true })).rejects.toMatchObject({ code: 'bad-answer' })
   })
 
   test('the others', async () => {

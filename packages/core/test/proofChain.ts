@@ -9,7 +9,7 @@ import { assert } from '@kvchain/core/errors'
 import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
 import type { Header } from '@kvchain/core/header'
 import { headerCommitment, headerHash } from '@kvchain/core/header'
-import { encodeParams, type Network } from '@kvchain/core/params'
+import { encodeParams, type Network, parseNetwork } from '@kvchain/core/params'
 import { firstProofHeight } from '@kvchain/core/proof'
 import { encodeProofFile, type ProofClaim, type ProofKind, type ProofRecord } from '@kvchain/core/proofFile'
 import { treeChanges } from '@kvchain/core/state'
@@ -19,13 +19,14 @@ import {
   executeBlock,
   MapState,
   makeTransaction,
+  type NetworkJson,
+  networkJson,
   put,
   remove,
   type Step,
   setAccess,
   sha256,
   testAccount,
-  testNetwork,
 } from './helpers.js'
 
 const search = createPowSearch()
@@ -38,17 +39,21 @@ export function solve(header: Header, target: Uint8Array = header.target): Heade
   return { ...header, nonce }
 }
 
-/** Some 2^bits hashes for each block. */
-export function workNetwork(bits: number, consensus: Record<string, unknown> = {}): Network {
+/** A network file with some 2^bits hashes for each block. */
+export function workNetworkJson(bits: number, consensus: Record<string, unknown> = {}): NetworkJson {
   const target = ((1n << BigInt(256 - bits)) - 1n).toString(16).padStart(64, '0')
   const easiest = ((1n << BigInt(258 - bits)) - 1n).toString(16).padStart(64, '0')
-  return testNetwork({
+  return networkJson({
     targetRule: 'relative-exponential',
     initialTarget: target,
     easiestTarget: easiest,
     allocations: [],
     ...consensus,
   })
+}
+
+export function workNetwork(bits: number, consensus: Record<string, unknown> = {}): Network {
+  return parseNetwork(workNetworkJson(bits, consensus))
 }
 
 export interface ProveOptions {

@@ -31,6 +31,9 @@ interface VerifyFlags {
   readonly minWork?: string
 }
 
+/** More than the most headers take; and no more than can be read at once. */
+const MAX_FILE_BYTES = 1 << 30
+
 const PROVE_HELP = `
 The file holds the entry (or shows that there is none), the path from it to the state root of a block, and the headers from there up
 to the newest block, with their work. 'kvchain-cli verify FILE' checks it on any machine, with no daemon.
@@ -74,6 +77,7 @@ export function addProofs(program: Command): void {
 export async function writeProof(key: string, options: GlobalOptions & KeyOptions & ProveFlags): Promise<void> {
   const { output, history, fromGenesis, values } = options
   if (output === undefined) throw usageError('say where the proof goes: -o FILE, or -o - for standard output')
+  if (output === '-' && process.stdout.isTTY) throw usageError('a proof is no text: name a file, or pipe it somewhere')
   const { key: text, keyEncoding } = keyParams(key, options)
   const bytes = decodeText(text, keyEncoding) ?? new Uint8Array(0)
   const asked = {
@@ -182,9 +186,16 @@ async function readFileOrPipe(file: string): Promise<Uint8Array> {
   try {
     if (file !== '-') return await readFile(file)
     const chunks: Uint8Array[] = []
-    for await (const chunk of process.stdin) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
+    let size = 0
+    for await (const chunk of process.stdin) {
+      const bytes: Uint8Array = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+      size += bytes.length
+      if (size > MAX_FILE_BYTES) throw new CliError('failed', `a proof file has at most ${MAX_FILE_BYTES} bytes`)
+      chunks.push(bytes)
+    }
     return Buffer.concat(chunks)
   } catch (error) {
+    if (error instanceof CliError) throw error
     throw failed(`cannot read ${file === '-' ? 'standard input' : file}`, error)
   }
 }

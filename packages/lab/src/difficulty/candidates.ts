@@ -48,7 +48,8 @@ export function consensus(params: Params, tauBlocks: number, clampBlocks: number
 export function relative(options: RelativeOptions, floor: Floor): Candidate {
   const { tauBlocks, clampBlocks, lowClampBlocks } = options
   const clamps = lowClampBlocks === undefined ? `${clampBlocks}` : `+${clampBlocks}-${lowClampBlocks}`
-  const name = `relative ${tauBlocks}/${clamps} ${options.of === 'medians' ? 'of medians' : floor}`
+  const power = options.power === 'exact' ? ', exact power' : ''
+  const name = `relative ${tauBlocks}/${clamps} ${options.of === 'medians' ? 'of medians' : floor}${power}`
   return candidate(name, relativeRule(frame(INTERVAL_MS), options), clampBlocks, floor)
 }
 
@@ -76,6 +77,8 @@ export interface Candidates {
   /** The same rule with a wider clamp, and under Bitcoin's bound for timestamps: where kvchain began. */
   readonly first: Candidate
   readonly all: readonly Candidate[]
+  /** The same two with a power of two that is no cubic. */
+  readonly exact: readonly Candidate[]
   /** By clamp and by tau, all else as chosen. */
   readonly clamps: readonly (Candidate & { readonly value: number })[]
   readonly taus: readonly (Candidate & { readonly value: number })[]
@@ -87,6 +90,10 @@ export function candidates(params: Params): Candidates {
   const twin = relative({ tauBlocks, clampBlocks }, floor)
   const early = { name: `${twin.name}, early clock`, world: { ...twin.world, stampedAt: 'started' as const } }
   const first = relative({ tauBlocks: 60, clampBlocks: 60 }, 'median')
+  const exact = [
+    relative({ tauBlocks, clampBlocks, power: 'exact' }, floor),
+    relative({ tauBlocks: 60, clampBlocks: 60, power: 'exact' }, 'median'),
+  ]
   const clamps = [6, 10, 20, 30, 60, 120].map((value) => ({
     ...relative({ tauBlocks, clampBlocks: value }, floor),
     value,
@@ -109,7 +116,7 @@ export function candidates(params: Params): Candidates {
     simple('SMA 144', 144, 2),
     simple('DGW 24', 24, 3),
   ]
-  return { chosen, twin, early, first, all, clamps, taus }
+  return { chosen, twin, early, first, exact, all, clamps, taus }
 }
 
 /** Rules of an earlier simulation of ours, with the blocks that it gave for x10 and /10 of the hash rate; docs/difficulty.md compares. */

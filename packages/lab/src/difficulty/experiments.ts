@@ -26,6 +26,7 @@ const NIGHT_BLOCKS = 1_500
 const STEADY_BLOCKS = 3_000
 const HOP_BLOCKS = 3_000
 const FORGED_BLOCKS = 1_000
+const LASTING_BLOCKS = 10_000
 /** The planner tries some hundred futures a block. */
 const PLANNED_BLOCKS = 400
 const SHARES = [0.3, 0.49] as const
@@ -206,6 +207,38 @@ export function forgeTable(list: readonly Candidate[], effort: Effort): Table {
       { name: 'forged' },
       ...Object.keys(FORGERIES).map((name) => ({ name, digits: 3 })),
       { name: 'reward', digits: 2 },
+    ],
+    rows,
+  }
+}
+
+/** What remains of all that in the long run: the interval of an honest chain, and the speed of forged ones against it (means). */
+export function lastingTable(list: readonly Candidate[], effort: Effort): Table {
+  const strategies = { ahead, behind, alternate, swing }
+  const rows = list.map(({ name, world }) => [
+    name,
+    mean(
+      pick(
+        over(effort, (seed) => steady(world, seed, LASTING_BLOCKS)),
+        'interval',
+      ),
+    ),
+    ...Object.values(strategies).map((strategy) =>
+      mean(
+        pick(
+          over(effort, (seed) => forge(world, seed, { share: 0.49, strategy }, LASTING_BLOCKS)),
+          'speed',
+        ),
+      ),
+    ),
+  ])
+  return {
+    name: 'lasting',
+    title: 'In the long run (10,000 blocks): interval of an honest chain, and speed of one of which 49 % forge (mean)',
+    columns: [
+      { name: 'rule' },
+      { name: 'honest interval', digits: 4 },
+      ...Object.keys(strategies).map((name) => ({ name, digits: 4 })),
     ],
     rows,
   }

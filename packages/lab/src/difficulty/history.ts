@@ -3,11 +3,11 @@
  * so that a forger can think ahead. Knows no rule but the lower bounds of a timestamp.
  */
 import { assert } from '@kvchain/core/errors'
-import { MEDIAN_TIME_SPAN } from '@kvchain/core/limits'
-import { medianTime } from '@kvchain/core/rules'
 
-/** What a timestamp must exceed: the median of the last 11 (rule 5.5), or the parent's. */
+/** What a timestamp must exceed: the parent's, or the median of the last 11, as in Bitcoin. */
 export type Floor = 'median' | 'parent'
+
+const MEDIAN_SPAN = 11
 
 export class History {
   private constructor(
@@ -73,7 +73,9 @@ export class History {
     const at = this.timestamps.length - 1 - back
     const known = this.medians[at]
     if (known !== undefined) return known
-    const median = medianTime(this.timestamps.slice(Math.max(0, at + 1 - MEDIAN_TIME_SPAN), at + 1))
+    const last = this.timestamps.slice(Math.max(0, at + 1 - MEDIAN_SPAN), at + 1).sort((a, b) => a - b)
+    const median = last[(last.length - 1) >> 1]
+    assert(median !== undefined, 'the history reaches back far enough')
     this.medians[at] = median
     return median
   }

@@ -17,6 +17,7 @@ import {
   futureTable,
   hopTable,
   idleTable,
+  lastingTable,
   loadTable,
   networkTable,
   nightTable,
@@ -49,7 +50,7 @@ function readOptions(args: string[]): Options {
 async function run({ seeds, out }: Options): Promise<void> {
   const lan = await readNetwork('lan')
   const found = candidates(lan.params)
-  const { twin, early, first, all, clamps, taus } = found
+  const { twin, early, first, exact, all, clamps, taus } = found
   const networks = [lan, await readNetwork('public')]
   const effort = { seeds }
   const experiments: (() => Table)[] = [
@@ -58,6 +59,7 @@ async function run({ seeds, out }: Options): Promise<void> {
     () => nightTable(all, effort),
     () => stallTable([twin, first], effort),
     () => forgeTable(all, effort),
+    () => lastingTable([twin, first, ...exact], effort),
     () => hopTable(all, effort),
     () => reversalTable([twin, first], effort),
     () => clampTable(clamps, effort),

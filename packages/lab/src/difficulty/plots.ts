@@ -16,7 +16,7 @@ const WIDTH = 960
 const HEIGHT = 420
 /** Told apart by the colour-blind as well (Okabe and Ito), and by their dashes. */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#000000']
-const LEGEND = { bottom: 4, itemGap: 26, itemWidth: 32, textStyle: { fontSize: 11 } }
+const LEGEND = { bottom: 4, itemGap: 18, itemWidth: 30, textStyle: { fontSize: 11 } }
 const DASHES = ['solid', 'dashed', 'dotted'] as const
 
 function draw(name: string, title: string, option: EChartsOption): Plot {
@@ -29,7 +29,7 @@ function draw(name: string, title: string, option: EChartsOption): Plot {
     legend: LEGEND,
     ...option,
   })
-  const svg = plain(chart.renderToSVGString())
+  const svg = plain(chart.renderToSVGString()).replace(/^<svg [^>]*>/, (open) => `${open}\n<title>${title}</title>`)
   chart.dispose()
   return { name: `${name}.svg`, svg: `${svg}\n` }
 }
@@ -105,8 +105,8 @@ interface Panel {
 
 function stepPlot(list: readonly Candidate[], effort: Effort): Plot {
   const panels: readonly Panel[] = [
-    { factor: 10, blocks: 600, title: 'x10', width: '38%', left: 70, range: [0.8, 12] },
-    { factor: 1 / 10, blocks: 300, title: '/10', width: '38%', left: '57%', range: [0.08, 1.2] },
+    { factor: 10, blocks: 600, title: 'x10', width: '38%', left: 70, range: [0.5, 20] },
+    { factor: 1 / 10, blocks: 300, title: '/10', width: '38%', left: '57%', range: [0.05, 2] },
   ]
   return draw('steps', 'After a step of the hash rate: target against the right one (median)', {
     legend: LINE_LEGEND,
@@ -140,7 +140,7 @@ function nightPlot(list: readonly Candidate[], forgers: readonly Candidate[], ef
     [
       ...list.map(({ name, world }) => ({ name, points: ease(nightSeries(world, 300, effort)) })),
       ...forgers.map(({ name, world }) => ({
-        name: `${name}, 49 % forge`,
+        name: `${name.replace('relative ', '')}, 49 % forge`,
         points: ease(nightSeries(world, 300, effort, others)),
       })),
     ],

@@ -70,7 +70,12 @@ export interface RelativeOptions {
   readonly lowClampBlocks?: number
   /** What a solve time is the difference of: the timestamps of parent and grandparent, or the medians up to each. */
   readonly of?: 'timestamps' | 'medians'
+  /** How the power of two is computed: by the cubic of consensus, or as well as floating point can, as a yardstick for the cubic. */
+  readonly power?: 'cubic' | 'exact'
 }
+
+/** Digits of a factor that floating point gives. */
+const EXACT_BITS = 48n
 
 /** Relative exponential: each block corrects the target by how far its solve time, clamped, was from the interval. */
 export function relativeRule(frame: Frame, options: RelativeOptions): Rule {
@@ -85,6 +90,10 @@ export function relativeRule(frame: Frame, options: RelativeOptions): Rule {
         ? history.medianTimeMs(0) - history.medianTimeMs(1)
         : history.timestampMs(0) - history.timestampMs(1)
       const off = Math.max(low, Math.min(high, solveTime)) - intervalMs
+      if (options.power === 'exact') {
+        const factor = BigInt(Math.round(2 ** (off / window) * 2 ** Number(EXACT_BITS)))
+        return bounded((history.target(0) * factor) >> EXACT_BITS, easiest)
+      }
       // Exact: |off| x 2^16 stays far below 2^53 for every parameter used here.
       return scale(history.target(0), BigInt(Math.floor((off * 65_536) / window)), easiest)
     },

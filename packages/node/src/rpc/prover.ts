@@ -21,6 +21,7 @@ import { entryAt } from '../chain/entryAt.js'
 import { ancestorAt, type ChainNode } from '../chain/headerTree.js'
 import { provePathAt, TreeAtError, type TreeAtOptions } from '../chain/treeAt.js'
 import { sha256 } from '../crypto/sodium.js'
+import { AbortError } from '../runtime/errors.js'
 import { Mutex } from '../runtime/mutex.js'
 import type { Timers } from '../runtime/runtime.js'
 import { AnswerError } from './answers.js'
@@ -58,8 +59,8 @@ export interface ProverDeps {
 
 /** Versions and their values: with the headers, within the bound of an answer. */
 const MAX_RECORDS_BYTES = 8 << 20
-/** Versions read at a time. */
-const PAGE = 500
+/** Versions between two looks at the event loop: some 5 ms of reading and checking. */
+const PAGE = 200
 /** Callers that may wait for their proofs. One is made at a time. */
 const MAX_WAITING = 64
 /** Reorgs that one proof outlives. */
@@ -92,7 +93,7 @@ export class Prover {
     if (block === undefined) return undefined
     const { height } = block.header
     const path = await this.path(key, block, signal)
-    const records = path && (await this.records(request, height))
+    const records = path && (await this.records(request, height, signal))
     if (path === undefined || records === undefined || !fits(path, key, records.at(-1)?.entry)) return undefined
     await chain.consistent()
     if (!chain.isMain(block)) return undefined
@@ -121,8 +122,13 @@ export class Prover {
   }
 
   /** What the file says of the key, oldest first. Undefined when versions went while they were read. */
-  private async records(request: ProofRequest, height: number): Promise<ProofRecord[] | undefined> {
-    const { store } = this.deps.chain
+  private async records(
+    request: ProofRequest,
+    height: number,
+    signal: AbortSignal,
+  ): Promise<ProofRecord[] | undefined> {
+    const { chain, timers } = this.deps
+    const { store } = chain
     const { key, kind, withValues } = request
     const latest = await entryAt(store, key, height)
     if (latest === undefined) return []
@@ -140,6 +146,8 @@ export class Prover {
       if (page.length === 0) return undefined
       for (const entry of page) add(entry)
       before = page.at(-1)?.version ?? 0
+      await timers.yield()
+      if (signal.aborted) throw new AbortError('a proof')
     }
     return records.reverse()
   }

@@ -3,17 +3,7 @@ import { KvError } from '@kvchain/core/errors'
 
 /** The database cannot be read, written or trusted. */
 export class StoreError extends KvError<
-  | 'store-locked'
-  /** The folder may not be used, or not at present. */
-  | 'store-open'
-  /** The library cannot make sense of its files. */
-  | 'store-files'
-  | 'store-write'
-  /** A record is damaged, missing or out of date. */
-  | 'store-corrupt'
-  | 'store-schema'
-  | 'store-network'
-  | 'store-io'
+  'store-locked' | 'store-open' | 'store-write' | 'store-corrupt' | 'store-schema' | 'store-network' | 'store-io'
 > {}
 
 /** The network room could not do it. */

@@ -5,7 +5,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AbortError } from './errors.js'
-import { type Failpoints, NO_FAILPOINTS } from './failpoints.js'
 
 /** Wall time (may jump) and monotonic time (never goes back), both in milliseconds. */
 export interface Clock {
@@ -47,8 +46,6 @@ export interface Runtime {
   readonly timers: Timers
   readonly random: Random
   readonly log: Log
-  /** Where tests end the process. Unarmed unless somebody says so. */
-  readonly failpoints: Failpoints
 }
 
 /** A log that says nothing. */
@@ -61,10 +58,9 @@ export const silentLog: Log = {
 }
 
 /** The machine's own clock, timers and randomness. */
-export function systemRuntime(log: Log = silentLog, failpoints: Failpoints = NO_FAILPOINTS): Runtime {
+export function systemRuntime(log: Log = silentLog): Runtime {
   return {
     log,
-    failpoints,
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
     random: { bytes: (length) => randomBytes(length), below: (bound) => (bound <= 1 ? 0 : randomInt(bound)) },
     timers: {

@@ -2,14 +2,14 @@
  * The layout of the database on one page. One byte names the kind of record, the rest is fixed-width, so that records of a kind sort
  * together and in a useful order. Every record but a value ends in a seal (seal.ts). (protocol.md section 12)
  *
- *   M name                  meta: schema version, genesis hash, tip hash, top of the state tree, suspicion
+ *   M name                  meta: schema version, genesis hash, tip hash, top of the state tree
  *   H height(4) hash(32)    header (184 bytes), flag: 1 when found invalid
  *   B hash(32)              body: transactions without values, and outcomes
  *   V digest(32)            value; its digest is its seal
- *   C height(4)             header of the block of the main chain at that height; how many transactions the main chain has up to it
- *   T txid(32)              height(4), index(4), outcome(3), sender(32), block mark(8) of a transaction of the main chain
+ *   C height(4)             hash of the block of the main chain at that height
+ *   T txid(32)              height(4), index(4), outcome(3), sender(32) of a transaction of the main chain
  *   E key                   the latest entry of a key, deleted or not
- *   e path(32) version(8)   every version of an entry, block mark(8)
+ *   e path(32) version(8)   every version of an entry
  *   A public key(32)        account
  *   U hash(32)              undo of a block of the main chain
  *   N bucket key(33)        bucket of the state tree: path(32) and digest(32) of each leaf
@@ -17,17 +17,12 @@
  *   X shelf(2)              mark: that shelf changed since the last checkpoint
  *   J txid(32)              own transaction that is not settled yet
  *   P                       addresses of peers
- *
- * A seal shows that a record is as it was written, not that it is the newest of its name: a damaged database may bring an older one back,
- * or lose one. What is read is therefore held against what cannot be old: B, V and U are named by hashes and never change; E and A
- * must be in the state tree, whose root is in the tip's header; a C must lead, hash by hash, from genesis to the tip; T and e end in a
- * block mark, the last 8 bytes of the hash of the block that wrote them, which must be on the main chain.
  */
 import { fromUtf8 } from '@kvchain/core/bytes'
 import { encodeWith } from '@kvchain/core/codec'
 
 /** Raised whenever a record changes its shape. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 1
 
 const PREFIX = {
   meta: 0x4d,
@@ -48,7 +43,6 @@ const PREFIX = {
 } as const
 
 export type RecordKind = keyof typeof PREFIX
-export type MetaName = 'schema' | 'genesis' | 'tip' | 'tree' | 'suspect'
 
 function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
   const key = new Uint8Array(1 + id.length)
@@ -58,7 +52,7 @@ function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
 }
 
 export const recordKey = {
-  meta: (name: MetaName) => keyed('meta', fromUtf8(name)),
+  meta: (name: 'schema' | 'genesis' | 'tip' | 'tree') => keyed('meta', fromUtf8(name)),
   header: (height: number, hash: Uint8Array) => encodeWith((w) => w.u8(PREFIX.header).u32(height).fixed(hash), 37),
   body: (hash: Uint8Array) => keyed('body', hash),
   value: (digest: Uint8Array) => keyed('value', digest),
@@ -78,4 +72,9 @@ export const recordKey = {
 /** The half-open range that holds every record of a kind. */
 export function kindRange(kind: RecordKind): { gte: Uint8Array; lt: Uint8Array } {
   return { gte: Uint8Array.of(PREFIX[kind]), lt: Uint8Array.of(PREFIX[kind] + 1) }
+}
+
+/** The range of an entry's versions below `before`. */
+export function versionRange(path: Uint8Array, before: number): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: recordKey.version(path, 0), lt: recordKey.version(path, before) }
 }

@@ -26,22 +26,10 @@ export function seal(key: Uint8Array, content: Uint8Array): Uint8Array {
   return record
 }
 
-/** The content of a sealed record, undefined when the seal is not that of key and content. */
-export function openSeal(key: Uint8Array, record: Uint8Array): Uint8Array | undefined {
-  if (record.length < SEAL_BYTES) return undefined
-  const content = record.subarray(0, record.length - SEAL_BYTES)
-  return equalBytes(record.subarray(content.length), sealOf(key, content)) ? content : undefined
-}
-
-/** The content of a record whose seal is not looked at: something else must vouch for it. */
-export function withoutSeal(record: Uint8Array): Uint8Array {
-  return record.subarray(0, Math.max(0, record.length - SEAL_BYTES))
-}
-
 /** The content of a sealed record. Throws StoreError `store-corrupt`: a damaged record is never served. */
 export function unseal(key: Uint8Array, record: Uint8Array): Uint8Array {
-  const content = openSeal(key, record)
-  if (content === undefined) {
+  const content = record.subarray(0, Math.max(0, record.length - SEAL_BYTES))
+  if (record.length < SEAL_BYTES || !equalBytes(record.subarray(content.length), sealOf(key, content))) {
     const kind = String.fromCharCode(key[0] ?? 0)
     throw new StoreError('store-corrupt', `a record of kind ${kind} is damaged on disk`, { kind })
   }

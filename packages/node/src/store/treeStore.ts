@@ -94,11 +94,10 @@ export class TreeStore implements TreeSource {
     const batch = new Batch()
     for (const { index, root } of tree.unsavedShelves()) batch.put(recordKey.shelf(index), encodeShelf(root))
     for (const index of this.marked) batch.delete(recordKey.shelfMark(index))
-    if (batch.operations.length > 0) await this.database.write(batch, { sync: true, step: 'checkpoint' })
+    if (batch.operations.length > 0) await this.database.write(batch, { sync: true })
     this.marked.clear()
     this.commits = 0
     tree.markShelvesSaved()
-    this.database.failpoints.pass('checkpoint-remembered')
   }
 
   /** The tree with this root. `leaves` are those of the whole state, for when the pages cannot be used. Throws StoreError. */
@@ -108,17 +107,17 @@ export class TreeStore implements TreeSource {
       if (tree !== undefined && equalBytes(tree.root, root)) return tree
       if (tree !== undefined) this.log.warn({}, 'the pages of the state tree are not of the tip: making them anew')
     } catch (error) {
-      if (!isPageDamage(error)) throw error
+      const isDamage =
+        error instanceof TreeError ||
+        error instanceof CodecError ||
+        error instanceof AssertionError ||
+        (error instanceof StoreError && error.code === 'store-corrupt')
+      if (!isDamage) throw error
       this.log.warn({ err: error }, 'the pages of the state tree are damaged: making them anew')
     }
     const tree = await this.rebuild(leaves())
     if (equalBytes(tree.root, root)) return tree
-    throw new StoreError('store-corrupt', 'the stored state does not have the state root of the tip', { kind: 'E' })
-  }
-
-  /** The tree from its pages alone; undefined when there is none. Throws what isPageDamage knows. */
-  openAsIs(): Promise<StateTree | undefined> {
-    return this.openPages()
+    throw new StoreError('store-corrupt', 'the stored state does not have the state root of the tip')
   }
 
   private async openPages(): Promise<StateTree | undefined> {
@@ -139,11 +138,7 @@ export class TreeStore implements TreeSource {
 
   /** Every page anew, a part of the leaves at a time, so that memory stays bounded. */
   async rebuild(leaves: AsyncIterable<TreeChange>): Promise<StateTree> {
-    // First of all the top: without it nobody takes what is left of the pages for a tree.
-    const forget = new Batch().delete(recordKey.meta('tree'))
-    await this.database.write(forget, { sync: true, step: 'tree-forget' })
     for (const kind of ['bucket', 'shelf', 'shelfMark'] as const) await this.database.clear(kind)
-    this.database.failpoints.pass('tree-cleared')
     this.marked.clear()
     let tree = this.empty()
     let part: TreeChange[] = []
@@ -152,9 +147,8 @@ export class TreeStore implements TreeSource {
       part = []
       const batch = new Batch()
       this.addPages(batch, tree)
-      await this.database.write(batch, { sync: false, step: 'tree-part' })
+      await this.database.write(batch, { sync: false })
       this.onCommitted(tree)
-      this.log.info({ leaves: tree.size }, 'making the state tree anew')
       if (this.isCheckpointDue(tree)) await this.checkpoint(tree)
     }
     for await (const leaf of leaves) {
@@ -165,12 +159,4 @@ export class TreeStore implements TreeSource {
     await this.checkpoint(tree)
     return tree
   }
-}
-
-/** Whether an error says that a page is missing, damaged or of another time, and not that something else is wrong. */
-export function isPageDamage(error: unknown): boolean {
-  if (error instanceof TreeError) return error.code === 'tree-page'
-  if (error instanceof StoreError) return error.code === 'store-corrupt' || error.code === 'store-io'
-  // What a page that is no page of ours looks like to whoever decodes it.
-  return error instanceof CodecError || error instanceof AssertionError
 }
