@@ -17,5 +17,3 @@ export const MAX_TRANSACTION_BYTES: number = 2 << 20
 export const MAX_BLOCK_BYTES: number = 16 << 20
 /** Transactions in one block, whatever its bytes. */
 export const MAX_BLOCK_TRANSACTIONS = 100_000
-/** Timestamps whose median a block must exceed. */
-export const MEDIAN_TIME_SPAN = 11

@@ -11,7 +11,6 @@ import { type Entry, entryDigest, entryPath } from './entry.js'
 import { type Genesis, makeGenesis } from './genesis.js'
 import type { Sha256 } from './hash.js'
 import { decodeHeader, HEADER_BYTES, type Header } from './header.js'
-import { MEDIAN_TIME_SPAN } from './limits.js'
 import { NetworkError, type NetworkIdentity } from './params.js'
 import { decodeParams } from './paramsBytes.js'
 import { targetWork } from './pow.js'
@@ -23,12 +22,11 @@ import {
   type ProofKind,
   type ProofRecord,
 } from './proofFile.js'
-import { medianTime } from './rules.js'
 import { valueDigest } from './transaction.js'
 import { verifyProof } from './tree.js'
 
-/** Headers below the claim's block: so many that every rule on headers can be checked for the claim's block and all above. */
-export const PROOF_CONTEXT_HEADERS: number = MEDIAN_TIME_SPAN
+/** Headers below the claim's block: more than the two that every rule on headers looks back on. */
+export const PROOF_CONTEXT_HEADERS = 11
 
 /** The height of the first header in a proof. */
 export function firstProofHeight(height: number, fromGenesis: boolean): number {
@@ -188,10 +186,6 @@ class HeaderWalk {
   /** The last one that was checked. */
   block: CheckedHeader | undefined
   private grandparent: Header | undefined
-  /** Of the last headers, at most MEDIAN_TIME_SPAN. */
-  private readonly timestamps: number[] = []
-  /** Whether nothing is missing below: then fewer timestamps than MEDIAN_TIME_SPAN are all that there are. */
-  private readonly fromGenesis: boolean
   private lastTarget: Uint8Array = ZERO_32
   private lastWork = 0n
 
@@ -200,9 +194,7 @@ class HeaderWalk {
     private readonly network: NetworkIdentity,
     genesis: CheckedHeader | undefined,
   ) {
-    this.fromGenesis = genesis !== undefined
     this.block = genesis
-    if (genesis !== undefined) this.timestamps.push(genesis.header.timestampMs)
   }
 
   next(bytes: Uint8Array, height: number): CheckedHeader & { readonly work: bigint } {
@@ -244,17 +236,14 @@ class HeaderWalk {
         })
       }
     }
-    const isKnown = this.fromGenesis || this.timestamps.length === MEDIAN_TIME_SPAN
-    if (isKnown && header.timestampMs <= medianTime(this.timestamps)) {
-      throw new ProofError('proof-time', `height ${height}: the timestamp is not above the median`, { height })
+    if (header.timestampMs <= parent.timestampMs) {
+      throw new ProofError('proof-time', `height ${height}: the timestamp is not above the parent's`, { height })
     }
   }
 
   private remember(header: Header, hash: Uint8Array): void {
     this.grandparent = this.block?.header
     this.block = { header, hash }
-    this.timestamps.push(header.timestampMs)
-    if (this.timestamps.length > MEDIAN_TIME_SPAN) this.timestamps.shift()
   }
 
   /** Targets often stay: a division of big integers costs as much as the hashes. */

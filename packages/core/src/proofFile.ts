@@ -34,7 +34,7 @@ export const PROOF_ERROR_CODES = [
   'proof-target',
   /** A hash that does not meet its target: work that was not done. */
   'proof-work',
-  /** A timestamp that is not above the median of those before it. */
+  /** A timestamp that is not above that of the block before. */
   'proof-time',
   /** The tree path does not lead to the state root of the claim's block. */
   'proof-tree',

@@ -44,9 +44,7 @@ function headerAt(height: number): Header | undefined {
 }
 
 function contextOf(header: Header) {
-  const timestamps: number[] = []
-  for (let height = header.height - 1; height >= 0; height--) timestamps.push(headerAt(height)?.timestampMs ?? 0)
-  return { parent: headerAt(header.height - 1) ?? genesis.header, grandparent: headerAt(header.height - 2), timestamps }
+  return { parent: headerAt(header.height - 1) ?? genesis.header, grandparent: headerAt(header.height - 2) }
 }
 
 function startingState(): MapState {

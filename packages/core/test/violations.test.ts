@@ -47,7 +47,7 @@ const { params } = testNetwork({ minFeePerByte: 1, maxTransactions: 2, maxBlockB
 const alice = testAccount('alice')
 const parent = makeHeader({ height: 6, target: params.initialTarget })
 const child = makeHeader({ height: 7, target: params.initialTarget, timestampMs: parent.timestampMs + 1 })
-const context = { parent, grandparent: makeHeader({ height: 5 }), timestamps: [parent.timestampMs] }
+const context = { parent, grandparent: makeHeader({ height: 5 }) }
 const good = makeTransaction(alice, [put('k', 'v')])
 
 function check(steps: readonly Step[]): void {

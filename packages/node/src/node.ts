@@ -223,6 +223,11 @@ export class KvNode extends BaseService {
     const powPool = await this.begin(new PowPool({ threads: options.minerThreads }, { runtime }))
     const context = { chain, mempool, runtime, prefix: params.addressPrefix, settleDepth: policy.settleDepth }
     const waiter = new TxWaiter(context)
+    if (options.mine === 'pending' && params.targetRule !== 'fixed') {
+      const advice =
+        'mining only while something is pending makes the target of this network ever easier: use --mine=always'
+      this.log.warn({}, advice)
+    }
     const miner = new Miner(
       { mode: options.mine, account: identity.account.publicKey, settleDepth: policy.settleDepth },
       {

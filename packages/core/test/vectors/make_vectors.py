@@ -1122,7 +1122,7 @@ def chain_vectors():
         valid_for(tx, alice, 4),
     )
     block(miner, 20_000, tx(alice, put(b"big", b"v" * 1000), extra_fee=77), tx(bob, *(put(b"list/" + u16(i), u16(i)) for i in range(40))))
-    block(miner, -1000, tx(alice, delete(b"big", digest(b"v" * 1000))), tx(dave, transfer(alice, state.account(dave)["balance"] - 1000)))
+    block(miner, 1, tx(alice, delete(b"big", digest(b"v" * 1000))), tx(dave, transfer(alice, state.account(dave)["balance"] - 1000)))
     block(alice, 2001, tx(alice, transfer(bob, 1)), tx(bob, change_access(own + b"page", KEEP, bob)), tx(alice, change_access(own + b"page", PRIVATE, bob)), tx(bob, put(own + b"page", b"bob's now")))
     seen = {outcome["code"] for b in blocks for outcome in b["outcomes"]}
     assert seen == set(OUTCOMES), seen

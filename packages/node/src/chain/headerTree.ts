@@ -6,7 +6,6 @@
 import { compareBytes } from '@kvchain/core/bytes'
 import { assert } from '@kvchain/core/errors'
 import type { Header } from '@kvchain/core/header'
-import { MEDIAN_TIME_SPAN } from '@kvchain/core/limits'
 import { targetWork } from '@kvchain/core/pow'
 import type { HeaderContext } from '@kvchain/core/rules'
 import { hex } from '../runtime/hex.js'
@@ -121,11 +120,7 @@ export class HeaderTree {
 
   /** What a child of `parent` is checked against. */
   contextFor(parent: ChainNode): HeaderContext {
-    const timestamps: number[] = []
-    for (let at: ChainNode | undefined = parent; at && timestamps.length < MEDIAN_TIME_SPAN; at = at.parent) {
-      timestamps.push(at.header.timestampMs)
-    }
-    return { parent: parent.header, grandparent: parent.parent?.header, timestamps }
+    return { parent: parent.header, grandparent: parent.parent?.header }
   }
 }
 

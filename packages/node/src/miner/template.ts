@@ -8,7 +8,6 @@ import { nextTarget } from '@kvchain/core/difficulty'
 import { type Header, headerCommitment } from '@kvchain/core/header'
 import { MerkleTree } from '@kvchain/core/merkle'
 import type { Outcome } from '@kvchain/core/outcome'
-import { medianTime } from '@kvchain/core/rules'
 import { applyTransaction, payMiner, StateView, treeChanges } from '@kvchain/core/state'
 import type { Transaction } from '@kvchain/core/transaction'
 import type { StateTree } from '@kvchain/core/tree'
@@ -127,11 +126,10 @@ export class TemplateBuilder {
     const { parent, transactions } = draft
     const paid = new StateView(draft.view)
     payMiner(paid, this.miner, params.blockReward, draft.fees)
-    const { timestamps } = this.chain.tree.contextFor(parent)
     const header: Omit<Header, 'nonce'> = {
       parent: parent.hash,
       height: parent.header.height + 1,
-      timestampMs: Math.max(this.runtime.clock.nowMs(), medianTime(timestamps) + 1),
+      timestampMs: Math.max(this.runtime.clock.nowMs(), parent.header.timestampMs + 1),
       target: nextTarget(params, parent.header, parent.parent?.header),
       txRoot: draft.leaves.root(),
       stateRoot: draft.tree.update(treeChanges(sha256, paid.changes())).root,
