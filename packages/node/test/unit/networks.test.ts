@@ -12,7 +12,7 @@ import { expect, test } from 'vitest'
 
 const GENESIS: Readonly<Record<(typeof BUILT_IN_NETWORKS)[number], string>> = {
   dev: '458caf27d292f9b9f3fbaa8ef86fde39815880279ecde5210ca7ce7f81fbb44d',
-  lan: 'ce7bdbc873062e14dbf5039d403ee2db25ba7c74638161ca2c5387b68a8d95d9',
+  lan: 'e751bec812e086ced5cea96f7d0d4e2b8f7a24c5b5345c8d8d1aaf359ab386a8',
   public: '96d40663239771af14daa4d8bbc6aa50a078962a63f353081c0accc7af19d4dd',
 }
 
