@@ -163,7 +163,7 @@ describe('what does not hold', () => {
       [good.with(11, 9), /version 9; this verifier reads version 1/],
       [good.subarray(0, 300), /the proof file is damaged/],
       [good.with(good.length - 1, 1 ^ (good.at(-1) ?? 0)), /the proof does not hold: height 36/],
-      [good.with(good.length - 184 * 28 - 5, 0x58), /the proof does not hold: the value is not the one/],
+      [good.with(good.length - 184 * 19 - 5, 0x58), /the proof does not hold: the value is not the one/],
     ]
     for (const [bytes, pattern] of cases) {
       const ended = await verify(bytes)

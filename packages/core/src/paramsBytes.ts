@@ -4,7 +4,8 @@
  */
 import { toAddress } from './address.js'
 import { equalBytes, toHex } from './bytes.js'
-import { CodecError, decodeAll, type Reader } from './codec.js'
+import { decodeAll, type Reader } from './codec.js'
+import { assert } from './errors.js'
 import { PUBLIC_KEY_BYTES } from './keys.js'
 import { type ConsensusParams, encodeParams, NetworkError, type NetworkIdentity, parseNetwork } from './params.js'
 
@@ -25,9 +26,7 @@ export function decodeParams(bytes: Uint8Array): NetworkIdentity {
   // The one set of rules for networks is that of their files. Policy is no part of the identity.
   const policy = { mining: 'pending', settleDepth: 1, listen: [], bootstrap: [] }
   const { params } = parseNetwork({ name, consensus, policy })
-  if (!equalBytes(encodeParams(name, params), bytes)) {
-    throw new CodecError('codec-tag', 'these are not the bytes that the network has', { offset: 0 })
-  }
+  assert(equalBytes(encodeParams(name, params), bytes), 'every field has one encoding')
   return { name, params }
 }
 

@@ -8,6 +8,7 @@ import { BlockError, checkHeader } from './checks.js'
 import { CodecError } from './codec.js'
 import { nextTarget } from './difficulty.js'
 import { type Entry, entryDigest, entryPath } from './entry.js'
+import { assert } from './errors.js'
 import { type Genesis, makeGenesis } from './genesis.js'
 import type { Sha256 } from './hash.js'
 import { decodeHeader, HEADER_BYTES, type Header } from './header.js'
@@ -25,8 +26,8 @@ import {
 import { valueDigest } from './transaction.js'
 import { verifyProof } from './tree.js'
 
-/** Headers below the claim's block: more than the two that every rule on headers looks back on. */
-export const PROOF_CONTEXT_HEADERS = 11
+/** Headers below the claim's block: as far as the rules on its own header look back, which is to parent and grandparent. */
+export const PROOF_CONTEXT_HEADERS = 2
 
 /** The height of the first header in a proof. */
 export function firstProofHeight(height: number, fromGenesis: boolean): number {
@@ -144,7 +145,7 @@ function checkChain(sha256: Sha256, file: ProofFile, network: NetworkIdentity, g
     chainwork += step.work
   }
   const { block: tip } = walk
-  if (claimed === undefined || tip === undefined) throw rangeError(height, first, last)
+  assert(claimed !== undefined && tip !== undefined, 'a claim within the range of the headers is met on the way')
   return {
     block: placeOf(claimed),
     stateRoot: claimed.header.stateRoot,

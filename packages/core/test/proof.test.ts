@@ -1,12 +1,13 @@
 /**
  * Proof files: what holds and what it reports, then every way in which a proof fails.
  *
- * 1. a proof of each kind, of a key that is present, deleted, never written, at the tip and below, from genesis and from eleven headers below;
+ * 1. a proof of each kind, of a key that is present, deleted, never written, at the tip and below, from genesis and from two headers below;
  * 2. the table of codes: each is produced, the table is exhaustive; more ways to the same codes;
  * 3. what no rule can see is documented by a test: a chain of little work, of a network that is not the reader's.
  */
 import { concatBytes, equalBytes, toHex, ZERO_32 } from '@kvchain/core/bytes'
-import { type Entry, entryDigest, entryPath } from '@kvchain/core/entry'
+import { CodecError, encodeWith, type Writer } from '@kvchain/core/codec'
+import { type Entry, encodeEntry, entryDigest, entryPath } from '@kvchain/core/entry'
 import { HEADER_BYTES, type Header, headerHash } from '@kvchain/core/header'
 import { encodeParams } from '@kvchain/core/params'
 import { targetWork } from '@kvchain/core/pow'
@@ -19,7 +20,7 @@ import {
   ProofError,
   type ProofErrorCode,
 } from '@kvchain/core/proofFile'
-import { StateTree } from '@kvchain/core/tree'
+import { encodeProof, StateTree } from '@kvchain/core/tree'
 import { describe, expect, it } from 'vitest'
 import { codeOf, hex, sha256, text, thrownBy } from './helpers.js'
 import { type ProveOptions, solve, tellStory, workNetwork } from './proofChain.js'
@@ -131,8 +132,8 @@ describe('a proof that holds', () => {
     }
   })
 
-  it('begins with eleven headers below the claim, or at height 1', () => {
-    expect([0, 1, 12, 13, 100].map((height) => firstProofHeight(height, false))).toEqual([1, 1, 1, 2, 89])
+  it('begins with two headers below the claim, or at height 1', () => {
+    expect([0, 1, 3, 4, 100].map((height) => firstProofHeight(height, false))).toEqual([1, 1, 1, 2, 98])
     expect(firstProofHeight(100, true)).toBe(1)
   })
 
@@ -148,6 +149,7 @@ describe('a proof that holds', () => {
 // --- failures --------------------------------------------------------------------------------------------------------
 
 const AT = 20
+const FIRST = firstProofHeight(AT, false)
 const good = chain.prove('k', AT)
 const claim = chain.claim('k', AT)
 const headers = chain.headersFor(AT)
@@ -258,6 +260,9 @@ const every: Record<ProofErrorCode, (() => unknown)[]> = {
     forged({ height: AT + 1 }),
     forged({ height: tip + 1 }, chain.headers.slice(1)),
     forged({ height: 2 ** 32 - 1 }),
+    // That comes before anything in the headers.
+    forged({ height: tip + 1 }, [...chain.headers.slice(1, -1), unsolved(chain.headerAt(tip))]),
+    forged({}, [unsolved(chain.headerAt(FIRST + 1)), ...headers.slice(2)]),
     // No headers at all.
     forged({}, []),
   ],
@@ -265,17 +270,17 @@ const every: Record<ProofErrorCode, (() => unknown)[]> = {
     // Dropped, doubled, swapped.
     forged({}, headers.toSpliced(5, 1)),
     forged({}, headers.toSpliced(5, 0, chain.headerAt(AT))),
-    forged({}, headers.with(14, chain.headerAt(24)).with(15, chain.headerAt(23))),
+    forged({}, headers.with(23 - FIRST, chain.headerAt(24)).with(24 - FIRST, chain.headerAt(23))),
     retold({ height: tip + 1 }),
   ],
   'proof-link': [
     // A sibling in the middle: the block above is not its child.
-    forged({}, headers.with(16, solve({ ...chain.headerAt(25), miner: ZERO_32 }))),
+    forged({}, headers.with(25 - FIRST, solve({ ...chain.headerAt(25), miner: ZERO_32 }))),
     retold({ parent: ZERO_32 }),
     // A chain from height 1 that stands on another genesis.
     () => {
       const other = tellStory(workNetwork(10, { blockReward: 7 }))
-      const bytes = encodeProofFile(sha256, other.claim('k', 5), chain.headersFor(5))
+      const bytes = encodeProofFile(sha256, other.claim('k', 5), chain.headersFor(5, { fromGenesis: true }))
       verifyProofFile(sha256, bytes, { expectedGenesis: other.genesis.hash })
     },
     () => {
@@ -290,17 +295,17 @@ const every: Record<ProofErrorCode, (() => unknown)[]> = {
     retold({ target: new Uint8Array(32).fill(0xff) }),
     retold({ target: ZERO_32 }, network.params.easiestTarget),
     // The first header has nothing to be measured by but the easiest target.
-    forged({}, [{ ...chain.headerAt(AT - 11), target: new Uint8Array(32).fill(0xff) }, ...headers.slice(1)]),
+    forged({}, [{ ...chain.headerAt(FIRST), target: new Uint8Array(32).fill(0xff) }, ...headers.slice(1)]),
     // The first block has the initial target.
     () => {
-      const [one, ...more] = chain.headersFor(5)
+      const [one, ...more] = chain.headersFor(5, { fromGenesis: true })
       const easy = solve({ ...(one ?? expect.fail('a header')), target: network.params.easiestTarget })
       verify(encodeProofFile(sha256, chain.claim('k', 5), [easy, ...more]))
     },
   ],
   'proof-work': [
     forged({}, [...headers.slice(0, -1), unsolved(chain.headerAt(tip))]),
-    forged({}, [unsolved(chain.headerAt(AT - 11)), ...headers.slice(1)]),
+    forged({}, [unsolved(chain.headerAt(FIRST)), ...headers.slice(1)]),
   ],
   'proof-time': [
     retold({ timestampMs: chain.headerAt(tip - 1).timestampMs }),
@@ -340,6 +345,7 @@ const every: Record<ProofErrorCode, (() => unknown)[]> = {
   'proof-entry': [
     liedAbout([{ ...first, key: text('j') }]),
     liedAbout([{ ...first, version: 0 }]),
+    liedAbout([{ ...second, version: 0 }]),
     liedAbout([{ ...first, version: 2 }]),
     liedAbout([{ ...second, version: 1 }]),
     liedAbout([{ ...first, height: tip + 2 }]),
@@ -409,6 +415,83 @@ describe('a proof that does not hold', () => {
     retold({})()
     liedAbout([first])()
     liedAbout([])()
+  })
+})
+
+describe('the bounds of the format', () => {
+  /** The bytes of a proof file up to some field, which a test then writes as it likes. */
+  function fileWith(write: (writer: Writer) => void): Uint8Array {
+    return encodeWith((writer) => write(writer.fixed(good.subarray(0, 12))))
+  }
+
+  function upToPath(writer: Writer): Writer {
+    return writer.u8(1).variable(claim.parameters).variable(claim.key).u32(AT)
+  }
+
+  function upToRecords(writer: Writer, kind: number): Writer {
+    writer.u8(kind).variable(claim.parameters).variable(claim.key).u32(AT)
+    return writer.variable(encodeProof(claim.path, entryPath(sha256, claim.key)))
+  }
+
+  /** What the codec says of it. */
+  function causeOf(bytes: Uint8Array): string {
+    const error = thrownBy(() => decodeProofFile(sha256, bytes))
+    expect(error.code).toBe('proof-malformed')
+    return error.cause instanceof CodecError ? error.cause.code : 'none'
+  }
+
+  const path = (length: number) => (writer: Writer) => upToPath(writer).variable(new Uint8Array(length))
+  const records = (kind: number, count: number) => (writer: Writer) => upToRecords(writer, kind).u32(count)
+  const entry = (length: number) => (writer: Writer) => upToRecords(writer, 1).u32(1).variable(new Uint8Array(length))
+  const headersOf = (count: number) => (writer: Writer) => upToRecords(writer, 1).u32(0).u32(count)
+
+  it.each<[string, (writer: Writer) => unknown, string]>([
+    ['no parameters', (writer) => writer.u8(1).u32(0), 'codec-length'],
+    ['400,178 bytes of parameters', (writer) => writer.u8(1).u32(400_178), 'codec-truncated'],
+    ['400,179', (writer) => writer.u8(1).u32(400_179), 'codec-length'],
+    ['a key of 512 bytes', (writer) => writer.u8(1).variable(claim.parameters).u32(512), 'codec-truncated'],
+    ['of 513', (writer) => writer.u8(1).variable(claim.parameters).u32(513), 'codec-length'],
+    ['a path of 2 bytes', path(2), 'codec-length'],
+    ['of 8,292', path(8_292), 'codec-length'],
+    ['one record of an entry', records(1, 1), 'codec-truncated'],
+    ['two', records(1, 2), 'codec-length'],
+    ['2^20 records of a history', records(2, 1 << 20), 'codec-truncated'],
+    ['one more', records(2, (1 << 20) + 1), 'codec-length'],
+    ['an entry of 150 bytes', entry(150), 'codec-length'],
+    ['of 2,715', entry(2_715), 'codec-length'],
+    ['a value flag of 2', (writer) => upToRecords(writer, 1).u32(1).variable(encodeEntry(first)).u8(2), 'codec-tag'],
+    ['2^22 headers', headersOf(1 << 22), 'codec-truncated'],
+    ['one more', headersOf((1 << 22) + 1), 'codec-length'],
+  ])('%s', (_, write, code) => {
+    expect(causeOf(fileWith(write))).toBe(code)
+  })
+
+  it('are as wide as the longest path, the longest entry and the shortest', () => {
+    const siblings = Array.from({ length: 256 }, (_, i) => sha256(Uint8Array.of(i)))
+    const longest: ProofClaim = {
+      ...claim,
+      path: { siblings, terminal: { kind: 'leaf', path: ZERO_32, digest: ZERO_32 } },
+      records: [],
+    }
+    expect(decodeProofFile(sha256, encodeProofFile(sha256, longest, [])).path.siblings).toHaveLength(256)
+    const shortest: ProofClaim = { ...longest, path: { siblings: [], terminal: { kind: 'empty' } } }
+    expect(decodeProofFile(sha256, encodeProofFile(sha256, shortest, [])).path).toEqual(shortest.path)
+    const writers = Array.from({ length: 64 }, (_, i) => new Uint8Array(32).fill(i))
+    for (const own of [
+      { ...first, key: new Uint8Array(512).fill(1), access: { kind: 'writers', writers } as const },
+      { ...first, key: new Uint8Array(1) },
+    ]) {
+      const bytes = encodeProofFile(sha256, { ...claim, records: [{ entry: own, value: text('one') }] }, [])
+      expect(decodeProofFile(sha256, bytes).records[0]?.entry).toEqual(own)
+    }
+  })
+
+  it('let no value stand where there can be none', () => {
+    const deleted = { ...first, deleted: true, valueLength: 5 }
+    const bytes = encodeProofFile(sha256, { ...claim, records: [{ entry: deleted, value: text('value') }] }, [])
+    expect(causeOf(bytes)).toBe('codec-tag')
+    const bare = encodeProofFile(sha256, { ...claim, records: [{ entry: deleted, value: undefined }] }, [])
+    expect(decodeProofFile(sha256, bare).records[0]?.value).toBeUndefined()
   })
 })
 

@@ -138,6 +138,9 @@ export const forges: Record<string, Forge> = {
     withHeader(parts, n, (header) => ({ ...header, target: chain.network.params.easiestTarget })),
   'an earlier timestamp': (parts, _, n, m) => withHeader(parts, n, (header) => ({ ...header, timestampMs: m })),
   'two blocks as one chain': ({ claim, headers }, _, n) => {
-    return { claim, headers: headers.map((header) => ({ ...header, height: header.height + (n % 3) - 1 })) }
+    return {
+      claim,
+      headers: headers.map((header) => ({ ...header, height: Math.max(0, header.height + (n % 3) - 1) })),
+    }
   },
 }

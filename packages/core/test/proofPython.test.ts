@@ -91,7 +91,7 @@ function expectAgreement(files: readonly Uint8Array[]): Set<string> {
 describe.skipIf(!hasPython)('the verifier in Python', () => {
   it('finds the same in every honest proof', () => {
     const more = ['k', 'gone', 'late', 'never', 'list/7'].flatMap((key) =>
-      [0, 1, 4, 7, 12, 13, 36].map((height) => chain.prove(key, height, { kind: height % 2 ? 'history' : 'entry' })),
+      [0, 1, 3, 4, 7, 12, 36].map((height) => chain.prove(key, height, { kind: height % 2 ? 'history' : 'entry' })),
     )
     const codes = expectAgreement([...honest.map(({ bytes }) => bytes), ...more, chain.prove('k', 0, { tip: 0 })])
     expect(codes.size).toBe(0)

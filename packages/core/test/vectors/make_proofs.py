@@ -100,7 +100,7 @@ class Chain:
         return self.values[entry["valueDigest"]]
 
     def headers_for(self, height, whole=False, tip=None):
-        first = 1 if whole or height <= 12 else height - 11
+        first = 1 if whole or height <= 3 else height - 2
         return [row[4] for row in self.headers[first : (len(self.headers) - 1 if tip is None else tip) + 1]]
 
     def report(self, key, height, kind=1, values=True, whole=False, tip=None):
@@ -109,7 +109,7 @@ class Chain:
         history = [entry for entry in self.versions if entry["key"] == key and entry["height"] <= height]
         last = history[-1] if history else None
         value = last and self.value(last, values)
-        is_whole = whole or height <= 12
+        is_whole = whole or height <= 3
         return {
             "kind": "entry" if kind == 1 else "history",
             "network": "vectors-proofs",
@@ -169,7 +169,7 @@ def story():
 
 def good_proofs(chain):
     cases = {
-        "present, eleven headers below": (b"k", 20, {}),
+        "present, two headers below": (b"k", 20, {}),
         "present, at the tip": (b"late", 25, {}),
         "present, at the height where it was made": (b"late", 22, {}),
         "present, the tip being the claim's block": (b"k", 14, {"tip": 14}),
@@ -177,8 +177,8 @@ def good_proofs(chain):
         "present, a value of no bytes": (b"k", 6, {}),
         "present, the value left out": (b"k", 19, {"values": False}),
         "present, the whole chain": (b"k", 24, {"whole": True}),
-        "present, the lowest height without the whole chain": (b"k", 13, {}),
-        "present, the highest height that has it anyway": (b"k", 12, {}),
+        "present, the lowest height without the whole chain": (b"k", 4, {}),
+        "present, the highest height that has it anyway": (b"k", 3, {}),
         "deleted": (b"gone", 21, {}),
         "absent": (b"never", 23, {}),
         "absent, written later": (b"late", 21, {}),
@@ -199,14 +199,13 @@ def good_proofs(chain):
 
 def bad_proofs(chain):
     """Each wrong in one place."""
-    claim, headers = chain.claim(b"k", 20), chain.headers_for(20, tip=21)
+    claim, headers = chain.claim(b"k", 20), chain.headers_for(20, tip=25)
     history = chain.claim(b"k", 20, 2)
     good = encode(claim, headers)
     ((entry, value),) = claim["records"]
-    last = {"parent": header_hash(headers[-2]), "height": 21, "timestampMs": chain.headers[21][1]}
-    last.update(target=chain.headers[21][2], txRoot=merkle_root([]), stateRoot=ZERO_32, miner=KEYS["miner"], nonce=0)
-    median = sorted(row[1] for row in chain.headers[10:21])[5]
-    swapped = headers[:10] + [headers[11], headers[10]] + headers[12:]
+    last = {"parent": header_hash(headers[-2]), "height": 25, "timestampMs": chain.headers[25][1]}
+    last.update(target=chain.headers[25][2], txRoot=merkle_root([]), stateRoot=ZERO_32, miner=KEYS["miner"], nonce=0)
+    swapped = headers[:4] + [headers[5], headers[4]] + headers[6:]
     records = history["records"]
     empty = chain.claim(b"k", 6)
     deleted = chain.claim(b"gone", 21)
@@ -234,16 +233,16 @@ def bad_proofs(chain):
         "parameters of no network": (encode({**claim, "params": claim["params"][:-8] + bytes(8)}, headers), "proof-network"),
         "parameters of another network": (encode({**claim, "params": claim["params"][:-1] + u8(6)}, headers), "proof-genesis"),
         "a header too few below": (encode(claim, headers[1:]), "proof-range"),
-        "a header too many below": (encode(claim, [chain.headers[8][4]] + headers), "proof-range"),
-        "a claim above the headers": (encode(claim, headers[:11]), "proof-range"),
+        "a header too many below": (encode(claim, [chain.headers[17][4]] + headers), "proof-range"),
+        "a claim above the headers": (encode(claim, headers[:2]), "proof-range"),
         "no headers": (encode(claim, []), "proof-range"),
-        "a header dropped": (encode(claim, headers[:10] + headers[11:]), "proof-height"),
+        "a header dropped": (encode(claim, headers[:4] + headers[5:]), "proof-height"),
         "headers swapped": (encode(claim, swapped), "proof-height"),
         "another parent": (retold(parent=ZERO_32), "proof-link"),
         "an impossible target": (retold(target=2**250 + 1), "proof-target"),
         "an easier target than is due": (retold(target=last["target"] + 1), "proof-target"),
         "a hash above the target": (encode(claim, headers[:-1] + [unsolved(last)]), "proof-work"),
-        "a timestamp that is the median": (encode(claim, headers[:-1] + [solved({**last, "timestampMs": median})[4]]), "proof-time"),
+        "a timestamp that is its parent's": (retold(timestampMs=chain.headers[24][1]), "proof-time"),
         "the path of another height": (encode({**claim, "path": chain.claim(b"k", 12)["path"]}, headers), "proof-tree"),
         "another key": (encode({**claim, "key": b"j"}, headers), "proof-tree"),
         "an older version": (encode({**claim, "records": records[-2:-1]}, headers), "proof-claim"),
@@ -285,7 +284,7 @@ def lie(chain, changes):
     siblings, terminal = prove(pairs, path)
     claim = {"kind": 1, "params": chain.params, "key": b"k", "height": height + 1}
     claim.update(path=encode_proof(siblings, terminal, path), records=[(encode_entry(entry), None)])
-    return encode(claim, [row[4] for row in chain.headers[height - 10 :]] + [solved(header)[4]])
+    return encode(claim, [row[4] for row in chain.headers[height - 1 :]] + [solved(header)[4]])
 
 
 def vectors():

@@ -2,7 +2,7 @@
  * Proofs as a daemon makes them, each checked by the verifier that anybody has:
  * 1. which height is chosen: as settled as the present answer can be; a height that was asked for; one that is not there yet;
  * 2. present, deleted, absent; histories with values, without, with values that are no longer kept, and such as are too large;
- * 3. headers: eleven below, all from genesis, more than one answer holds, put together by the client;
+ * 3. headers: two below, all from genesis, more than one answer holds, put together by the client;
  * 4. a chain that changes meanwhile; bounds; the queue;
  * 5. reads at a height, and the headers method.
  */
@@ -187,7 +187,7 @@ function contextOf({ chain, mempool, runtime, network }: TestLedger): ReadContex
 }
 
 describe('headers', () => {
-  test('begin eleven below the claim, or at genesis', async () => {
+  test('begin two below the claim, or at genesis', async () => {
     const made = await story()
     await made.mine(16)
     expect(await prove(made, 'k')).toMatchObject({ block: { height: 18 }, fullChain: false, chainwork: undefined })
