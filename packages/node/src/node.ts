@@ -165,7 +165,7 @@ export class KvNode extends BaseService {
           return chain.tip.header.height
         },
         account: (publicKey) => store.account(publicKey),
-        isConfirmed: (txid) => store.location(txid) !== undefined,
+        isConfirmed: (txid) => store.isIndexed(txid),
       },
     })
     const own = new OwnTransactions({

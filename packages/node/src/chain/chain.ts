@@ -16,7 +16,6 @@ import type { Transaction } from '@kvchain/core/transaction'
 import type { StateTree } from '@kvchain/core/tree'
 import { sha256 } from '../crypto/sodium.js'
 import type { SignatureVerifier } from '../crypto/verifyPool.js'
-import { StoreError } from '../runtime/errors.js'
 import { hex } from '../runtime/hex.js'
 import { Mutex } from '../runtime/mutex.js'
 import { Observers } from '../runtime/observers.js'
@@ -80,6 +79,7 @@ export class Chain extends BaseService {
     private readonly deps: ChainDeps,
   ) {
     super('chain', deps.runtime.log.child({ module: 'chain' }))
+    deps.store.expectBodies((hash) => this.tree.get(hash)?.hasBody === true)
     this.params = network.params
     this.tree = new HeaderTree(genesis.header, genesis.hash)
     this.tip_ = this.tree.genesis
@@ -227,6 +227,7 @@ export class Chain extends BaseService {
 
   /** Moves the tip to the best complete block, however far away. An invalid branch on the way is marked and left. */
   private async activateBest(): Promise<void> {
+    const { store } = this.deps
     let moved = false
     while (isBetter(this.tree.bestComplete, this.tip_)) {
       const goal = this.tree.bestComplete
@@ -234,12 +235,14 @@ export class Chain extends BaseService {
       if (fork !== this.tip_) {
         const depth = this.tip_.header.height - fork.header.height
         this.log.info({ depth, forkHeight: fork.header.height, to: hex(goal.hash) }, 'reorg')
+        store.failpoints.pass('reorg-begin')
+        while (this.tip_ !== fork) await this.disconnectTip()
+        store.failpoints.pass('reorg-fork')
       }
-      while (this.tip_ !== fork) await this.disconnectTip()
       moved = true
       for (const node of pathBetween(fork, goal)) {
-        const transactions = this.deps.store.bodyWithValues(node.hash)
-        if (transactions === undefined) throw new StoreError('store-corrupt', 'a stored block has lost its body')
+        const transactions = store.bodyWithValues(node.hash)
+        assert(transactions !== undefined, 'a complete block has a body')
         try {
           await this.connect(node, { header: node.header, transactions }, true)
         } catch (error) {
@@ -248,7 +251,9 @@ export class Chain extends BaseService {
         }
       }
     }
-    if (moved) this.tips.notify(this.tip_)
+    if (!moved) return
+    store.failpoints.pass('reorg-end')
+    this.tips.notify(this.tip_)
   }
 
   /** Executes a block on the tip and commits it. Throws BlockError, and marks the block invalid, when execution disagrees. */
@@ -258,8 +263,9 @@ export class Chain extends BaseService {
     const step: ChainStep = { kind: 'connected', node, transactions }
     const context = { params: this.params, sha256, height: header.height }
     try {
-      const changes = await executeBlock(this.deps.store, transactions, header.miner, context, this.deps.runtime.timers)
-      const state = this.stateTree_.update(treeChanges(sha256, changes))
+      const { store, runtime } = this.deps
+      const changes = await executeBlock(store.unchecked, transactions, header.miner, context, runtime.timers)
+      const state = store.guardTree(() => this.stateTree_.update(treeChanges(sha256, changes)))
       if (!equalBytes(state.root, header.stateRoot)) {
         throw new BlockError('block-state-root', 'the state root is not what the transactions make', {
           height: header.height,
@@ -270,27 +276,44 @@ export class Chain extends BaseService {
         () => this.moveTip(node, state, step),
       )
     } catch (error) {
-      if (error instanceof BlockError) await this.markInvalid(node, error)
+      if (error instanceof BlockError) {
+        this.checkTouched(block)
+        await this.markInvalid(node, error)
+      }
       throw error
     }
     this.log.debug({ height: header.height, transactions: transactions.length }, 'connected')
     this.steps.notify(step)
   }
 
+  /** Before a block is held to be invalid: what it reads of the state is what the state root of the tip says. Throws `store-corrupt`. */
+  private checkTouched({ header, transactions }: Block): void {
+    const { store } = this.deps
+    store.account(header.miner)
+    for (const { transaction } of transactions) {
+      store.account(transaction.body.sender)
+      for (const operation of transaction.body.operations) {
+        if (operation.kind === 'transfer') store.account(operation.to)
+        else store.entry(operation.key)
+      }
+    }
+  }
+
   private async disconnectTip(): Promise<void> {
     const node = this.tip_
     const { parent, header, hash } = node
     assert(parent !== undefined, 'genesis is never disconnected')
-    const undo = this.deps.store.undo(hash)
-    const transactions = this.deps.store.bodyWithValues(hash)
-    if (transactions === undefined) throw new StoreError('store-corrupt', 'a connected block has lost its body')
+    const { store } = this.deps
+    const undo = store.undo(hash)
+    const transactions = store.bodyWithValues(hash)
+    assert(transactions !== undefined, 'a connected block has a body')
     const step: ChainStep = { kind: 'disconnected', node, transactions }
-    const state = this.stateTree_.update(undoTreeChanges(sha256, undo))
+    const state = store.guardTree(() => this.stateTree_.update(undoTreeChanges(sha256, undo)))
     if (!equalBytes(state.root, parent.header.stateRoot)) {
-      throw new StoreError('store-corrupt', 'undoing a block does not give the state before it')
+      throw store.damage('undoing a block does not give the state before it')
     }
     await this.commit(
-      () => this.deps.store.disconnect(header, hash, transactions, undo, state),
+      () => store.disconnect(header, hash, transactions, undo, state),
       () => this.moveTip(parent, state, step),
     )
     this.steps.notify(step)
@@ -331,18 +354,18 @@ export class Chain extends BaseService {
   }
 
   protected async onStart(): Promise<void> {
-    const tipHash = await this.deps.store.initialise()
-    for await (const { header, hash, invalid } of this.deps.store.headers()) {
+    const { store } = this.deps
+    const tipHash = await store.initialise()
+    for await (const { header, hash, invalid } of store.headers()) {
       if (equalBytes(hash, this.genesis.hash)) continue
-      if (this.tree.get(header.parent) === undefined) {
-        throw new StoreError('store-corrupt', 'a stored header has lost its parent')
-      }
+      if (this.tree.get(header.parent) === undefined) throw store.damage('a stored header has lost its parent')
       this.tree.add(header, hash, { hasBody: !invalid, invalid })
     }
     const tip = this.tree.get(tipHash)
-    if (tip === undefined) throw new StoreError('store-corrupt', 'the tip has lost its header')
+    if (tip === undefined) throw store.damage('the tip has lost its header')
     this.tip_ = tip
-    this.stateTree_ = await this.deps.store.openTree(tip.header.stateRoot)
+    const main = [this.genesis.hash, ...pathBetween(this.tree.genesis, tip).map(({ hash }) => hash)]
+    this.stateTree_ = await store.openState(tip.header, main)
     this.isLoaded = true
     await this.mutex.run(() => this.activateBest())
     this.log.info({ height: this.tip_.header.height, headers: this.tree.size }, 'chain loaded')

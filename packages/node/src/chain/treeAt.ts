@@ -10,7 +10,7 @@ import { undoTreeChanges } from '@kvchain/core/state'
 import { type Terminal, type TreeChange, type TreeProof, verifyProof } from '@kvchain/core/tree'
 import { bitAt, leafHash, nodeHash } from '@kvchain/core/treeNodes'
 import { sha256 } from '../crypto/sodium.js'
-import { AbortError, StoreError } from '../runtime/errors.js'
+import { AbortError } from '../runtime/errors.js'
 import type { Timers } from '../runtime/runtime.js'
 import type { Chain } from './chain.js'
 import { type ChainNode, findForkPoint, pathBetween } from './headerTree.js'
@@ -64,7 +64,7 @@ export async function provePathAt(path: Uint8Array, block: ChainNode, deps: Tree
   }
   const proof = joined(parts, path, bits, own)
   if (verifyProof(sha256, block.header.stateRoot, path, proof).kind === 'invalid') {
-    throw new StoreError('store-corrupt', 'taking blocks back does not give the state before them')
+    throw deps.chain.store.damage('taking blocks back does not give the state before them')
   }
   return proof
 }
@@ -100,8 +100,8 @@ class Past {
     // Nothing else runs from here on: the tree is the covered tip's.
     const width = GROUP_BITS - bits
     const changes = this.groups.slice(part << width, (part + 1) << width).flat()
-    const { stateTree } = chain
-    const proof = stateTree.update(changes).prove(path)
+    const { stateTree, store } = chain
+    const proof = store.guardTree(() => stateTree.update(changes).prove(path))
     stateTree.trim()
     return proof
   }

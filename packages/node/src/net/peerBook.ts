@@ -13,7 +13,10 @@ export function peerBook(database: Database): PeerBook {
       return Array.isArray(saved) ? saved.filter(isSavedPeer) : []
     },
     async save(peers: readonly SavedPeer[]): Promise<void> {
-      await database.write(new Batch().put(recordKey.peers(), fromUtf8(JSON.stringify(peers))), { sync: false })
+      await database.write(new Batch().put(recordKey.peers(), fromUtf8(JSON.stringify(peers))), {
+        sync: false,
+        step: 'peers',
+      })
     },
   }
 }

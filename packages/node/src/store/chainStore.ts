@@ -1,66 +1,68 @@
 /**
  * What the node keeps of the chain: headers, bodies, values, the main chain's index, the state and its undo. Owns which records a
  * connect and a disconnect write, each as one atomic synced batch; decides nothing. Reads are synchronous: they see the last
- * commit, whole.
+ * commit, whole. What a seal cannot show (that a record is the latest, that one should be there) is checked against the committed state tree
+ * and the main chain: whatever does not agree is StoreError `store-corrupt`, never an answer. While a commit is under way the tree and the
+ * records are of different tips, and nothing is compared: whoever answers others waits for it (Chain.consistent).
  */
 
-import { type Block, type IncludedTransaction, readBody, writeBody } from '@kvchain/core/block'
+import type { Block, IncludedTransaction } from '@kvchain/core/block'
 import { equalBytes, ZERO_32 } from '@kvchain/core/bytes'
-import { decodeAll, encodeWith } from '@kvchain/core/codec'
+import { CodecError, decodeAll } from '@kvchain/core/codec'
 import {
   type Account,
   accountPath,
-  decodeAccount,
   decodeEntry,
   type Entry,
-  encodeAccount,
   encodeEntry,
+  entryDigest,
   entryPath,
-  isEmptyAccount,
 } from '@kvchain/core/entry'
+import { AssertionError, type ErrorData } from '@kvchain/core/errors'
 import type { Genesis } from '@kvchain/core/genesis'
 import { DOMAIN, taggedHash } from '@kvchain/core/hash'
-import { encodeHeader, HEADER_BYTES, type Header, readHeader } from '@kvchain/core/header'
-import { PUBLIC_KEY_BYTES } from '@kvchain/core/keys'
-import { type Outcome, readOutcome, writeOutcome } from '@kvchain/core/outcome'
+import type { Header } from '@kvchain/core/header'
+import { sameOutcome } from '@kvchain/core/outcome'
 import { type StateChanges, type StateReader, type Undo, undoOf } from '@kvchain/core/state'
 import { type Transaction, valueDigest } from '@kvchain/core/transaction'
-import type { StateTree, TreeChange } from '@kvchain/core/tree'
+import { type StateTree, type TreeChange, TreeError } from '@kvchain/core/tree'
 import { sha256 } from '../crypto/sodium.js'
 import { StoreError } from '../runtime/errors.js'
+import type { Failpoints } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { Batch, type Database } from './database.js'
-import { recordKey, SCHEMA_VERSION, versionRange } from './schema.js'
+import {
+  accountOf,
+  decodeBody,
+  decoded,
+  decodeLocation,
+  encodeBody,
+  encodeLocation,
+  headerRecord,
+  putAccount,
+  putValues,
+  type StoredHeader,
+  storedHeader,
+  type TransactionLocation,
+  u32,
+} from './records.js'
+import { recordKey, SCHEMA_VERSION } from './schema.js'
 import { DEFAULT_TREE_CACHE_BYTES, TreeStore, type TreeStoreOptions } from './treeStore.js'
 import { decodeUndo, encodeUndo } from './undo.js'
 
-/** A header as it is kept. */
-export interface StoredHeader {
-  readonly header: Header
-  readonly hash: Uint8Array
-  readonly invalid: boolean
-}
-
-/** Where a transaction stands in the main chain. */
-export interface TransactionLocation {
-  readonly height: number
-  readonly index: number
-  /** Kept here too, so that nobody decodes a block to learn them. */
-  readonly outcome: Outcome
-  readonly sender: Uint8Array
-}
-
-/** Undefined when a record is absent, the decoded record otherwise. */
-function decoded<T>(content: Uint8Array | undefined, decode: (bytes: Uint8Array) => T): T | undefined {
-  return content === undefined ? undefined : decode(content)
-}
-
-function u32(value: number): Uint8Array {
-  return encodeWith((writer) => writer.u32(value), 4)
-}
+export type { TransactionLocation }
 
 export class ChainStore implements StateReader {
+  /** The state without a look into the tree: for executing a block of others, whose state root shows whether it was read right. */
+  readonly unchecked: StateReader
   private readonly pages: TreeStore
+  /** That of the last commit; undefined until it is opened. */
+  private tree: StateTree | undefined
+  private tipHeight = 0
+  private isWriting = false
+  private isStored: (hash: Uint8Array) => boolean = () => false
+  /** The body that was read last: what is asked of one block is often asked again. */
+  private lastBody: { readonly hash: Uint8Array; readonly transactions: IncludedTransaction[] } | undefined
 
   constructor(
     private readonly database: Database,
@@ -69,6 +71,19 @@ export class ChainStore implements StateReader {
     options: TreeStoreOptions = { cacheBytes: DEFAULT_TREE_CACHE_BYTES },
   ) {
     this.pages = new TreeStore(database, options, log)
+    this.unchecked = {
+      entry: (key) => decoded(database.read(recordKey.entry(key)), decodeEntry),
+      account: (publicKey) => accountOf(publicKey, database.read(recordKey.account(publicKey))),
+    }
+  }
+
+  get failpoints(): Failpoints {
+    return this.database.failpoints
+  }
+
+  /** The error for damage; see Database. */
+  damage(message: string, data: ErrorData = {}, cause?: unknown): StoreError {
+    return this.database.damage(message, data, cause)
   }
 
   // --- opening -------------------------------------------------------------------------------------------------------
@@ -100,17 +115,24 @@ export class ChainStore implements StateReader {
   /** Every header, parents before children. */
   async *headers(): AsyncGenerator<StoredHeader> {
     for await (const { key, content } of this.database.scan('header')) {
-      yield decodeAll(content, (reader) => ({
-        header: readHeader(reader),
-        hash: key.subarray(5),
-        invalid: reader.tag(0, 1) === 1,
-      }))
+      yield storedHeader(key, content)
     }
   }
 
-  /** The state tree of this root. */
-  openTree(root: Uint8Array): Promise<StateTree> {
-    return this.pages.open(root, () => this.stateLeaves())
+  /** The state tree at the tip, and the index of the main chain compared with it. `main` is the main chain's hashes, genesis first. */
+  async openState(tip: Header, main: readonly Uint8Array[]): Promise<StateTree> {
+    let height = 0
+    for await (const { key, content } of this.database.scan('mainChain')) {
+      const expected = main[height]
+      const isNext = expected !== undefined && equalBytes(content, expected)
+      if (!isNext || !equalBytes(key, recordKey.mainChain(height++))) {
+        throw this.damage('the index of the main chain is not that of its tip')
+      }
+    }
+    if (height !== main.length) throw this.damage('the index of the main chain is not that of its tip')
+    this.tree = await this.pages.open(tip.stateRoot, () => this.stateLeaves())
+    this.tipHeight = tip.height
+    return this.tree
   }
 
   /** Every place in the state tree with its digest, to build the tree from. */
@@ -126,49 +148,124 @@ export class ChainStore implements StateReader {
   // --- reading -------------------------------------------------------------------------------------------------------
 
   entry(key: Uint8Array): Entry | undefined {
-    return decoded(this.database.read(recordKey.entry(key)), decodeEntry)
+    const record = this.database.read(recordKey.entry(key))
+    this.checkInTree(entryPath(sha256, key), DOMAIN.entry, record)
+    return decoded(record, decodeEntry)
   }
 
   account(publicKey: Uint8Array): Account {
-    const account = decoded(this.database.read(recordKey.account(publicKey)), decodeAccount)
-    return account ?? { publicKey, balance: 0, nonce: 0 }
+    const record = this.database.read(recordKey.account(publicKey))
+    this.checkInTree(accountPath(sha256, publicKey), DOMAIN.account, record)
+    return accountOf(publicKey, record)
   }
 
-  /** Versions of a key below `before`, newest first. */
+  /** A record of the state, or that there is none, is what the committed tree says. */
+  private checkInTree(path: Uint8Array, domain: Uint8Array, content: Uint8Array | undefined): void {
+    const { tree } = this
+    if (tree === undefined || this.isWriting) return
+    const digest = this.guardTree(() => tree.digestAt(path))
+    const isSame =
+      content === undefined || digest === undefined
+        ? content === digest
+        : equalBytes(taggedHash(sha256, domain, content), digest)
+    if (!isSame) throw this.damage('the stored state is not what the state root of the tip says')
+  }
+
+  /** Runs `work` on a state tree: a page that is damaged is StoreError `store-corrupt`. */
+  guardTree<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      const isPage = error instanceof TreeError && error.code === 'tree-page'
+      if (!isPage && !(error instanceof CodecError) && !(error instanceof AssertionError)) throw error
+      throw this.damage('a page of the state tree is damaged', {}, error)
+    }
+  }
+
+  /**
+   * Versions of a key below `before`, newest first. Each is compared with the one that follows it, which names its digest, the newest of all with
+   * the latest entry; in the middle of a history the neighbour's transaction must be where that says.
+   */
   async versions(key: Uint8Array, before: number, limit: number): Promise<Entry[]> {
-    const records = await this.database.readBackwards(versionRange(entryPath(sha256, key), before), limit)
-    return records.map(decodeEntry)
+    const latest = this.entry(key)
+    if (latest === undefined) return []
+    const path = entryPath(sha256, key)
+    const newest = Math.min(before - 1, latest.version)
+    const next = newest === latest.version ? undefined : this.version(path, newest + 1)
+    let digest = next === undefined ? entryDigest(sha256, latest) : next.previous
+    if (next !== undefined && !this.isWriting && this.locationRecord(next.txid)?.height !== next.height) {
+      throw this.damage('a version of a key is not of the main chain')
+    }
+    const entries: Entry[] = []
+    for (let number = newest; number > 0 && entries.length < limit; number--) {
+      const entry = this.version(path, number)
+      const isLinked = entry !== undefined && equalBytes(entryDigest(sha256, entry), digest)
+      if (!isLinked && !this.isWriting) throw this.damage('the versions of a key do not hang together')
+      if (entry === undefined) break
+      entries.push(entry)
+      digest = entry.previous
+    }
+    return entries
   }
 
-  /** The value of a digest, or undefined when it is not kept. Throws `store-corrupt` when it is not what the digest says. */
+  private version(path: Uint8Array, number: number): Entry | undefined {
+    return decoded(this.database.read(recordKey.version(path, number)), decodeEntry)
+  }
+
+  /** The value of a digest. Undefined when it is lost, which is told as damage: nothing is given up on purpose. Throws `store-corrupt`. */
   value(digest: Uint8Array): Uint8Array | undefined {
     const value = this.database.readBare(recordKey.value(digest))
-    if (value !== undefined && !equalBytes(valueDigest(sha256, value), digest)) {
-      throw new StoreError('store-corrupt', 'a value is damaged on disk', { kind: 'V' })
-    }
+    if (value === undefined) this.damage('a value is missing', { kind: 'V' })
+    else if (!equalBytes(valueDigest(sha256, value), digest))
+      throw this.damage('a value is damaged on disk', { kind: 'V' })
     return value
   }
 
   hashAt(height: number): Uint8Array | undefined {
-    return this.database.read(recordKey.mainChain(height))
+    const hash = this.database.read(recordKey.mainChain(height))
+    const isDue = this.tree !== undefined && !this.isWriting && height <= this.tipHeight
+    if (hash === undefined && isDue) throw this.damage('the index of the main chain has a gap')
+    return hash
   }
 
+  /** Where a transaction stands in the main chain, compared with the block there. */
   location(txid: Uint8Array): TransactionLocation | undefined {
-    return decoded(this.database.read(recordKey.transaction(txid)), (bytes) =>
-      decodeAll(bytes, (reader) => ({
-        height: reader.u32(),
-        index: reader.u32(),
-        outcome: readOutcome(reader),
-        sender: reader.fixed(PUBLIC_KEY_BYTES),
-      })),
-    )
+    const location = this.locationRecord(txid)
+    if (location === undefined || this.isWriting) return location
+    const hash = this.hashAt(location.height)
+    const included = hash && this.body(hash)?.[location.index]
+    const isThere =
+      included !== undefined &&
+      equalBytes(included.transaction.txid, txid) &&
+      equalBytes(included.transaction.body.sender, location.sender) &&
+      sameOutcome(included.outcome, location.outcome)
+    if (!isThere) throw this.damage('a transaction is not where the index says')
+    return location
   }
 
-  /** The transactions of a block without their values. */
+  /** Whether the index knows a transaction as part of the main chain. Costs no look into the block. */
+  isIndexed(txid: Uint8Array): boolean {
+    return this.locationRecord(txid) !== undefined
+  }
+
+  private locationRecord(txid: Uint8Array): TransactionLocation | undefined {
+    return decoded(this.database.read(recordKey.transaction(txid)), decodeLocation)
+  }
+
+  /** Says which blocks have a body here, so that the loss of one is noticed. */
+  expectBodies(isStored: (hash: Uint8Array) => boolean): void {
+    this.isStored = isStored
+  }
+
+  /** The transactions of a block without their values; undefined when the block was never stored. */
   body(hash: Uint8Array): IncludedTransaction[] | undefined {
-    return decoded(this.database.read(recordKey.body(hash)), (bytes) =>
-      decodeAll(bytes, (reader) => readBody(reader, sha256, this.genesis.hash)),
+    if (this.lastBody !== undefined && equalBytes(this.lastBody.hash, hash)) return this.lastBody.transactions
+    const transactions = decoded(this.database.read(recordKey.body(hash)), (bytes) =>
+      decodeBody(bytes, this.genesis.hash),
     )
+    if (transactions !== undefined) this.lastBody = { hash, transactions }
+    else if (this.isStored(hash)) throw this.damage('the body of a block is missing', { kind: 'B' })
+    return transactions
   }
 
   /** The transactions of a block with their values, as far as those are kept. */
@@ -192,7 +289,7 @@ export class ChainStore implements StateReader {
 
   undo(hash: Uint8Array): Undo {
     const undo = decoded(this.database.read(recordKey.undo(hash)), decodeUndo)
-    if (undo === undefined) throw new StoreError('store-corrupt', 'the undo record of a connected block is missing')
+    if (undo === undefined) throw this.damage('the undo record of a connected block is missing', { kind: 'U' })
     return undo
   }
 
@@ -200,12 +297,12 @@ export class ChainStore implements StateReader {
 
   /** Keeps a block that is not (yet) part of the main chain. */
   async storeBlock(block: Block, hash: Uint8Array): Promise<void> {
-    await this.database.write(this.putBlock(new Batch(), block, hash), { sync: false })
+    await this.database.write(this.putBlock(new Batch(), block, hash), { sync: false, step: 'store-block' })
   }
 
   async markInvalid(header: Header, hash: Uint8Array): Promise<void> {
     const key = recordKey.header(header.height, hash)
-    await this.database.write(new Batch().put(key, headerRecord(header, true)), { sync: true })
+    await this.database.write(new Batch().put(key, headerRecord(header, true)), { sync: true, step: 'mark-invalid' })
   }
 
   /** One block onto the main chain: body, index, state, tree, undo and tip in one synced batch. `tree` is the committed one, changed. */
@@ -221,11 +318,8 @@ export class ChainStore implements StateReader {
     const { height } = block.header
     batch.put(recordKey.mainChain(height), hash)
     for (const [index, { transaction, outcome }] of block.transactions.entries()) {
-      const location = encodeWith((writer) => {
-        writeOutcome(writer.u32(height).u32(index), outcome)
-        writer.fixed(transaction.body.sender)
-      }, 43)
-      batch.put(recordKey.transaction(transaction.txid), location)
+      const location = { height, index, outcome, sender: transaction.body.sender }
+      batch.put(recordKey.transaction(transaction.txid), encodeLocation(location))
     }
     for (const entry of changes.versions) {
       batch.put(recordKey.version(entryPath(sha256, entry.key), entry.version), encodeEntry(entry))
@@ -234,7 +328,7 @@ export class ChainStore implements StateReader {
     for (const { after } of changes.accounts) putAccount(batch, after)
     batch.put(recordKey.undo(hash), encodeUndo(undoOf(changes)))
     batch.put(recordKey.meta('tip'), hash)
-    await this.commit(batch, tree)
+    await this.commit('connect', batch, tree, height)
   }
 
   /** The tip off the main chain, in one synced batch. The block itself is kept. */
@@ -250,7 +344,7 @@ export class ChainStore implements StateReader {
     for (const { key, before } of undo.entries) this.revertEntry(batch, key, before)
     for (const before of undo.accounts) putAccount(batch, before)
     batch.put(recordKey.meta('tip'), header.parent)
-    await this.commit(batch, tree)
+    await this.commit('disconnect', batch, tree, header.height - 1)
   }
 
   /** Writes what the tree can be opened from without work. Part of a stop in good order. */
@@ -258,10 +352,17 @@ export class ChainStore implements StateReader {
     return this.pages.checkpoint(tree)
   }
 
-  private async commit(batch: Batch, tree: StateTree): Promise<void> {
-    this.pages.addPages(batch, tree)
-    await this.database.write(batch, { sync: true })
-    this.pages.onCommitted(tree)
+  private async commit(step: 'connect' | 'disconnect', batch: Batch, tree: StateTree, height: number): Promise<void> {
+    this.isWriting = true
+    try {
+      this.pages.addPages(batch, tree)
+      await this.database.write(batch, { sync: true, step })
+      this.pages.onCommitted(tree)
+      this.tree = tree
+      this.tipHeight = height
+    } finally {
+      this.isWriting = false
+    }
     if (this.pages.isCheckpointDue(tree)) await this.pages.checkpoint(tree)
   }
 
@@ -277,10 +378,7 @@ export class ChainStore implements StateReader {
   private putBlock(batch: Batch, block: Block, hash: Uint8Array): Batch {
     const { header, transactions } = block
     batch.put(recordKey.header(header.height, hash), headerRecord(header, false))
-    batch.put(
-      recordKey.body(hash),
-      encodeWith((writer) => writeBody(writer, transactions, false), 4096),
-    )
+    batch.put(recordKey.body(hash), encodeBody(transactions))
     for (const { transaction } of transactions) putValues(batch, transaction)
     return batch
   }
@@ -292,32 +390,14 @@ export class ChainStore implements StateReader {
     this.putBlock(batch, { header, transactions: [] }, hash)
     batch.put(recordKey.mainChain(0), hash).put(recordKey.meta('tip'), hash)
     for (const account of accounts) putAccount(batch, account)
-    await this.database.write(batch, { sync: true })
+    await this.database.write(batch, { sync: true, step: 'genesis' })
   }
 
   private meta(name: 'genesis' | 'tip'): Uint8Array {
     const content = this.database.read(recordKey.meta(name))
     if (content === undefined || content.length !== ZERO_32.length) {
-      throw new StoreError('store-corrupt', `the data folder has lost its ${name} record`)
+      throw this.damage(`the data folder has lost its ${name} record`)
     }
     return content
-  }
-}
-
-function headerRecord(header: Header, invalid: boolean): Uint8Array {
-  return encodeWith((writer) => writer.fixed(encodeHeader(header)).u8(invalid ? 1 : 0), HEADER_BYTES + 1)
-}
-
-function putAccount(batch: Batch, account: Account): void {
-  const key = recordKey.account(account.publicKey)
-  if (isEmptyAccount(account)) batch.delete(key)
-  else batch.put(key, encodeAccount(account))
-}
-
-function putValues(batch: Batch, transaction: Transaction): void {
-  let next = 0
-  for (const operation of transaction.body.operations) {
-    const value = operation.kind === 'put' ? transaction.values?.[next++] : undefined
-    if (operation.kind === 'put' && value !== undefined) batch.putBare(recordKey.value(operation.valueDigest), value)
   }
 }

@@ -1,11 +1,14 @@
 /**
- * LevelDB: opening it, its one-writer lock, sealed reads and atomic batches. Owns the handle and nothing of what the records mean.
+ * LevelDB: opening it, its one-writer lock, sealed reads and atomic batches; and that damage, whoever finds it, is told to whoever runs the
+ * node. Owns the handle and nothing of what the records mean.
  */
+import type { ErrorData } from '@kvchain/core/errors'
 import { Level } from 'level'
 import { StoreError } from '../runtime/errors.js'
+import { type FailpointStep, type Failpoints, NO_FAILPOINTS } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
-import { kindRange, type RecordKind } from './schema.js'
+import { type KeyRange, kindRange, type RecordKind } from './schema.js'
 import { seal, unseal } from './seal.js'
 
 interface PutOperation {
@@ -44,14 +47,31 @@ function hasCode(error: unknown, code: string): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === code
 }
 
+export interface DatabaseOptions {
+  /** Called at the first damage that is found: nothing read since can be relied upon. */
+  readonly onDamage?: (error: StoreError) => void
+  readonly failpoints?: Failpoints
+}
+
+export interface WriteOptions {
+  /** Whether it must be on disk, and not only handed to the operating system. */
+  readonly sync: boolean
+  /** Names the failpoints before and after. */
+  readonly step?: FailpointStep
+}
+
 export class Database extends BaseService {
+  readonly failpoints: Failpoints
   private readonly level: Level<Uint8Array, Uint8Array>
+  private isDamaged = false
 
   constructor(
     private readonly location: string,
     log: Log,
+    private readonly options: DatabaseOptions = {},
   ) {
     super('database', log)
+    this.failpoints = options.failpoints ?? NO_FAILPOINTS
     this.level = new Level(location, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -62,25 +82,40 @@ export class Database extends BaseService {
 
   /** The content of a record, undefined when there is none. Throws StoreError `store-corrupt` when it is damaged. */
   read(key: Uint8Array): Uint8Array | undefined {
-    const record = this.level.getSync(key)
-    return record === undefined ? undefined : unseal(key, record)
+    const record = this.readBare(key)
+    return record === undefined ? undefined : this.unsealed(key, record)
   }
 
+  /** A record that has no seal. Throws StoreError `store-corrupt` when the database itself finds damage. */
   readBare(key: Uint8Array): Uint8Array | undefined {
-    return this.level.getSync(key)
+    try {
+      return this.level.getSync(key)
+    } catch (error) {
+      throw this.unreadable(error)
+    }
   }
 
   /** Every record of a kind, in key order. */
   async *scan(kind: RecordKind): AsyncGenerator<{ key: Uint8Array; content: Uint8Array }> {
-    for await (const [key, record] of this.level.iterator(kindRange(kind))) {
-      yield { key, content: unseal(key, record) }
+    for await (const { key, record } of this.scanBare(kindRange(kind)))
+      yield { key, content: this.unsealed(key, record) }
+  }
+
+  /** Every record of a range as it is stored, seal and all, in key order. */
+  async *scanBare(range: KeyRange): AsyncGenerator<{ key: Uint8Array; record: Uint8Array }> {
+    const iterator = this.level.iterator(range)
+    try {
+      for await (const [key, record] of iterator) yield { key, record }
+    } catch (error) {
+      throw error instanceof StoreError ? error : this.unreadable(error)
     }
   }
 
   /** Every record of a range. */
-  async readRange(range: { gte: Uint8Array; lt: Uint8Array }): Promise<{ key: Uint8Array; content: Uint8Array }[]> {
-    const records = await this.level.iterator(range).all()
-    return records.map(([key, record]) => ({ key, content: unseal(key, record) }))
+  async readRange(range: KeyRange): Promise<{ key: Uint8Array; content: Uint8Array }[]> {
+    const records: { key: Uint8Array; content: Uint8Array }[] = []
+    for await (const { key, record } of this.scanBare(range)) records.push({ key, content: this.unsealed(key, record) })
+    return records
   }
 
   /** Deletes every record of a kind. */
@@ -88,19 +123,47 @@ export class Database extends BaseService {
     await this.level.clear(kindRange(kind))
   }
 
-  /** Up to `limit` records of a range, last first. */
-  async readBackwards(range: { gte: Uint8Array; lt: Uint8Array }, limit: number): Promise<Uint8Array[]> {
-    const records = await this.level.iterator({ ...range, reverse: true, limit }).all()
-    return records.map(([key, record]) => unseal(key, record))
+  /** The error for damage that was found, after whoever runs the node was told: `throw database.damage(...)`. */
+  damage(message: string, data: ErrorData = {}, cause?: unknown): StoreError {
+    const error = new StoreError('store-corrupt', message, data, cause)
+    if (!this.isDamaged) {
+      this.isDamaged = true
+      this.options.onDamage?.(error)
+    }
+    return error
+  }
+
+  private unsealed(key: Uint8Array, record: Uint8Array): Uint8Array {
+    const content = unseal(key, record)
+    if (content !== undefined) return content
+    const kind = String.fromCharCode(key[0] ?? 0)
+    throw this.damage(`a record of kind ${kind} is damaged on disk`, { kind })
+  }
+
+  /** A closed database is our own doing; whatever else keeps a record from being read counts as damage. */
+  private unreadable(error: unknown): StoreError {
+    if (hasCode(error, 'LEVEL_DATABASE_NOT_OPEN')) {
+      return new StoreError('store-io', 'the database is closed', {}, error)
+    }
+    return this.damage('the database cannot be read', {}, error)
   }
 
   /** Resolves once the batch is on disk (`sync`), or handed to the operating system. A failure is a StoreError. */
-  async write(batch: Batch, options: { sync: boolean }): Promise<void> {
+  async write(batch: Batch, { sync, step }: WriteOptions): Promise<void> {
+    if (step !== undefined) this.failpoints.pass(`${step}-before`)
     try {
-      await this.level.batch(batch.operations, options)
+      // Half the cost of a batch given as an array, which is copied operation by operation, options and all.
+      const chained = this.level.batch()
+      for (const operation of batch.operations) {
+        if (operation.type === 'put') chained.put(operation.key, operation.value)
+        else chained.del(operation.key)
+      }
+      await chained.write({ sync })
     } catch (error) {
+      if (hasCode(error, 'LEVEL_CORRUPTION')) throw this.damage('the database cannot be written', {}, error)
       throw new StoreError('store-write', 'the database could not be written', {}, error)
     }
+    if (step !== undefined) this.failpoints.pass(`${step}-after`)
   }
 
   protected async onStart(): Promise<void> {

@@ -69,12 +69,13 @@ export const recordKey = {
   peers: () => keyed('peers', new Uint8Array(0)),
 } as const
 
-/** The half-open range that holds every record of a kind. */
-export function kindRange(kind: RecordKind): { gte: Uint8Array; lt: Uint8Array } {
-  return { gte: Uint8Array.of(PREFIX[kind]), lt: Uint8Array.of(PREFIX[kind] + 1) }
+/** Half-open. */
+export interface KeyRange {
+  readonly gte: Uint8Array
+  readonly lt: Uint8Array
 }
 
-/** The range of an entry's versions below `before`. */
-export function versionRange(path: Uint8Array, before: number): { gte: Uint8Array; lt: Uint8Array } {
-  return { gte: recordKey.version(path, 0), lt: recordKey.version(path, before) }
+/** The range that holds every record of a kind. */
+export function kindRange(kind: RecordKind): KeyRange {
+  return { gte: Uint8Array.of(PREFIX[kind]), lt: Uint8Array.of(PREFIX[kind] + 1) }
 }

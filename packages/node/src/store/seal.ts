@@ -4,7 +4,6 @@
  */
 import { equalBytes } from '@kvchain/core/bytes'
 import { sha256 } from '../crypto/sodium.js'
-import { StoreError } from '../runtime/errors.js'
 
 const SEAL_BYTES = 8
 
@@ -26,12 +25,9 @@ export function seal(key: Uint8Array, content: Uint8Array): Uint8Array {
   return record
 }
 
-/** The content of a sealed record. Throws StoreError `store-corrupt`: a damaged record is never served. */
-export function unseal(key: Uint8Array, record: Uint8Array): Uint8Array {
+/** The content of a sealed record, undefined when it is damaged. */
+export function unseal(key: Uint8Array, record: Uint8Array): Uint8Array | undefined {
   const content = record.subarray(0, Math.max(0, record.length - SEAL_BYTES))
-  if (record.length < SEAL_BYTES || !equalBytes(record.subarray(content.length), sealOf(key, content))) {
-    const kind = String.fromCharCode(key[0] ?? 0)
-    throw new StoreError('store-corrupt', `a record of kind ${kind} is damaged on disk`, { kind })
-  }
-  return content
+  const isWhole = record.length >= SEAL_BYTES && equalBytes(record.subarray(content.length), sealOf(key, content))
+  return isWhole ? content : undefined
 }

@@ -94,7 +94,7 @@ export class TreeStore implements TreeSource {
     const batch = new Batch()
     for (const { index, root } of tree.unsavedShelves()) batch.put(recordKey.shelf(index), encodeShelf(root))
     for (const index of this.marked) batch.delete(recordKey.shelfMark(index))
-    if (batch.operations.length > 0) await this.database.write(batch, { sync: true })
+    if (batch.operations.length > 0) await this.database.write(batch, { sync: true, step: 'checkpoint' })
     this.marked.clear()
     this.commits = 0
     tree.markShelvesSaved()
@@ -117,7 +117,7 @@ export class TreeStore implements TreeSource {
     }
     const tree = await this.rebuild(leaves())
     if (equalBytes(tree.root, root)) return tree
-    throw new StoreError('store-corrupt', 'the stored state does not have the state root of the tip')
+    throw this.database.damage('the stored state does not have the state root of the tip')
   }
 
   private async openPages(): Promise<StateTree | undefined> {
@@ -138,6 +138,8 @@ export class TreeStore implements TreeSource {
 
   /** Every page anew, a part of the leaves at a time, so that memory stays bounded. */
   async rebuild(leaves: AsyncIterable<TreeChange>): Promise<StateTree> {
+    // The top first: without it no start takes what is left of the pages for a tree.
+    await this.database.write(new Batch().delete(recordKey.meta('tree')), { sync: true, step: 'tree-part' })
     for (const kind of ['bucket', 'shelf', 'shelfMark'] as const) await this.database.clear(kind)
     this.marked.clear()
     let tree = this.empty()
@@ -147,7 +149,7 @@ export class TreeStore implements TreeSource {
       part = []
       const batch = new Batch()
       this.addPages(batch, tree)
-      await this.database.write(batch, { sync: false })
+      await this.database.write(batch, { sync: false, step: 'tree-part' })
       this.onCommitted(tree)
       if (this.isCheckpointDue(tree)) await this.checkpoint(tree)
     }

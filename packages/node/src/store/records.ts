@@ -1,0 +1,95 @@
+/**
+ * Records of the chain as bytes, and what they become when read. Owns their shape; when they are written is chainStore.ts's. (protocol.md section 12)
+ */
+import { type IncludedTransaction, readBody, writeBody } from '@kvchain/core/block'
+import { decodeAll, encodeWith } from '@kvchain/core/codec'
+import { type Account, decodeAccount, encodeAccount, isEmptyAccount } from '@kvchain/core/entry'
+import { encodeHeader, HEADER_BYTES, type Header, readHeader } from '@kvchain/core/header'
+import { PUBLIC_KEY_BYTES } from '@kvchain/core/keys'
+import { type Outcome, readOutcome, writeOutcome } from '@kvchain/core/outcome'
+import type { Transaction } from '@kvchain/core/transaction'
+import { sha256 } from '../crypto/sodium.js'
+import type { Batch } from './database.js'
+import { recordKey } from './schema.js'
+
+/** A header as it is kept. */
+export interface StoredHeader {
+  readonly header: Header
+  readonly hash: Uint8Array
+  readonly invalid: boolean
+}
+
+/** Where a transaction stands in the main chain. */
+export interface TransactionLocation {
+  readonly height: number
+  readonly index: number
+  /** Kept here too, so that nobody decodes a block to learn them. */
+  readonly outcome: Outcome
+  readonly sender: Uint8Array
+}
+
+/** Undefined when a record is absent, the decoded record otherwise. */
+export function decoded<T>(content: Uint8Array | undefined, decode: (bytes: Uint8Array) => T): T | undefined {
+  return content === undefined ? undefined : decode(content)
+}
+
+export function u32(value: number): Uint8Array {
+  return encodeWith((writer) => writer.u32(value), 4)
+}
+
+/** A header from its record. */
+export function storedHeader(key: Uint8Array, content: Uint8Array): StoredHeader {
+  return decodeAll(content, (reader) => ({
+    header: readHeader(reader),
+    hash: key.subarray(5),
+    invalid: reader.tag(0, 1) === 1,
+  }))
+}
+
+export function encodeLocation({ height, index, outcome, sender }: TransactionLocation): Uint8Array {
+  return encodeWith((writer) => {
+    writeOutcome(writer.u32(height).u32(index), outcome)
+    writer.fixed(sender)
+  }, 43)
+}
+
+export function decodeLocation(bytes: Uint8Array): TransactionLocation {
+  return decodeAll(bytes, (reader) => ({
+    height: reader.u32(),
+    index: reader.u32(),
+    outcome: readOutcome(reader),
+    sender: reader.fixed(PUBLIC_KEY_BYTES),
+  }))
+}
+
+/** Without values. */
+export function encodeBody(transactions: readonly IncludedTransaction[]): Uint8Array {
+  return encodeWith((writer) => writeBody(writer, transactions, false), 4096)
+}
+
+export function decodeBody(bytes: Uint8Array, genesisHash: Uint8Array): IncludedTransaction[] {
+  return decodeAll(bytes, (reader) => readBody(reader, sha256, genesisHash))
+}
+
+/** The account of a record; one that nobody has heard of when there is none. */
+export function accountOf(publicKey: Uint8Array, record: Uint8Array | undefined): Account {
+  return decoded(record, decodeAccount) ?? { publicKey, balance: 0, nonce: 0 }
+}
+
+export function headerRecord(header: Header, invalid: boolean): Uint8Array {
+  return encodeWith((writer) => writer.fixed(encodeHeader(header)).u8(invalid ? 1 : 0), HEADER_BYTES + 1)
+}
+
+export function putAccount(batch: Batch, account: Account): void {
+  const key = recordKey.account(account.publicKey)
+  if (isEmptyAccount(account)) batch.delete(key)
+  else batch.put(key, encodeAccount(account))
+}
+
+export function putValues(batch: Batch, transaction: Transaction): void {
+  let next = 0
+  for (const operation of transaction.body.operations) {
+    const value = operation.kind === 'put' ? transaction.values?.[next++] : undefined
+    if (operation.kind === 'put' && value !== undefined) batch.putBare(recordKey.value(operation.valueDigest), value)
+  }
+}
