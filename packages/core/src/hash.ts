@@ -5,7 +5,11 @@
 import { fromUtf8 } from './bytes.js'
 
 /** SHA-256 of a byte string: 32 bytes. */
-export type Sha256 = (data: Uint8Array) => Uint8Array
+export interface Sha256 {
+  (data: Uint8Array): Uint8Array
+  /** The same as text of 32 characters, each the value of a byte. Where an engine gives it at less cost, the state tree takes it. */
+  readonly text?: (data: Uint8Array) => string
+}
 
 const TAG_BYTES = 16
 

@@ -24,7 +24,7 @@ import {
   type ProofRecord,
 } from './proofFile.js'
 import { valueDigest } from './transaction.js'
-import { verifyProof } from './tree.js'
+import { verifyProof } from './treeProof.js'
 
 /** Headers below the claim's block: as far as the rules on its own header look back, which is to parent and grandparent. */
 export const PROOF_CONTEXT_HEADERS = 2

@@ -10,7 +10,7 @@ import type { Sha256 } from './hash.js'
 import { HEADER_BYTES, type Header, writeHeader } from './header.js'
 import { MAX_KEY_BYTES } from './limits.js'
 import { MAX_PARAMS_BYTES } from './paramsBytes.js'
-import { decodeProof, encodeProof, type TreeProof } from './tree.js'
+import { decodeProof, encodeProof, type TreeProof } from './treeProof.js'
 
 /** In the order in which they are looked for. */
 export const PROOF_ERROR_CODES = [

@@ -4,25 +4,23 @@
  * a block under construction, or one that turns out wrong, costs nothing to drop. What is unchanged since the last commit may be on disk
  * only and is read when it is needed (treePages.ts). (protocol.md section 9)
  */
-import { compareBytes, equalBytes, toMapKey, ZERO_32 } from './bytes.js'
-import { CodecError, decodeAll, encodeWith } from './codec.js'
+import { compareBytes, equalBytes, toMapKey } from './bytes.js'
 import { assert, KvError } from './errors.js'
 import type { Sha256 } from './hash.js'
 import {
   BUCKET_LEAVES,
   type Bucket,
   bitAt,
+  copyLeaves,
   decodeBucket,
   digestIn,
+  fromText,
   type Inner,
-  LEAF_BYTES,
   leafAt,
   leafCount,
-  leafHash,
+  leafRoom,
   makeBucket,
   mergeLeaves,
-  nodeHash,
-  PATH_BITS,
   packedHash,
   SHELF_DEPTH,
   type Shelf,
@@ -30,24 +28,15 @@ import {
   splitAt,
   splitPacked,
   type TreeNode,
+  ZERO_TEXT,
 } from './treeNodes.js'
 import { bucketKey, decodeShelf, decodeTop, encodeTop, makeInner, PageCache, type TreeSource } from './treePages.js'
+import type { TreeProof } from './treeProof.js'
 
 /** Sets the digest at a path, or (undefined) removes it. */
 export interface TreeChange {
   readonly path: Uint8Array
   readonly digest: Uint8Array | undefined
-}
-
-/** What lies where a path ends: nothing, the path's own leaf, or the leaf of another path. */
-export type Terminal =
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'leaf'; readonly path: Uint8Array; readonly digest: Uint8Array }
-
-/** The way from the root to where a path ends. `siblings` run from the top down. */
-export interface TreeProof {
-  readonly siblings: readonly Uint8Array[]
-  readonly terminal: Terminal
 }
 
 export type TreeErrorCode =
@@ -74,6 +63,9 @@ interface Update {
   /** Pages that are out of use once the update is committed. */
   readonly replaced: (Bucket | Shelf)[]
 }
+
+/** See StateTree.room. Grows to the largest update. */
+let scratch = leafRoom(64)
 
 const NO_PAGES: PageChanges = { buckets: new Map(), shelves: new Set() }
 
@@ -102,7 +94,7 @@ export class StateTree {
 
   /** 32 bytes that stand for every path and digest in the tree. */
   get root(): Uint8Array {
-    return this.node?.hash ?? ZERO_32
+    return fromText(this.node?.hash ?? ZERO_TEXT)
   }
 
   /** How many leaves there are. */
@@ -130,7 +122,7 @@ export class StateTree {
     for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
       if (node?.kind === 'inner') open.push(node.left, node.right)
       if (node?.kind !== 'shelf' || node.index !== index) continue
-      if (root === undefined || !equalBytes(root.hash, node.hash)) {
+      if (root?.hash !== node.hash) {
         throw new TreeError('tree-page', 'the buckets of a shelf are not what the tree says', { index })
       }
       node.root = root
@@ -203,7 +195,7 @@ export class StateTree {
     let node = this.opened(this.node, path, 0)
     for (let depth = 0; node?.kind === 'inner'; depth++) {
       const right = bitAt(path, depth) === 1
-      siblings.push((right ? node.left : node.right)?.hash ?? ZERO_32)
+      siblings.push(fromText((right ? node.left : node.right)?.hash ?? ZERO_TEXT))
       node = this.opened(right ? node.right : node.left, path, depth + 1)
     }
     if (node === undefined) return { siblings, terminal: { kind: 'empty' } }
@@ -216,7 +208,7 @@ export class StateTree {
       const middle = splitPacked(leaves, from, to, depth)
       const isRight = bitAt(path, depth) === 1
       const [low, high] = isRight ? [from, middle] : [middle, to]
-      siblings.push(packedHash(this.sha256, leaves, low, high, depth + 1) ?? ZERO_32)
+      siblings.push(fromText(packedHash(this.sha256, leaves, low, high, depth + 1) ?? ZERO_TEXT))
       if (isRight) from = middle
       else to = middle
     }
@@ -236,10 +228,11 @@ export class StateTree {
     if (node?.kind === 'shelf') update.replaced.push(node)
     const opened = this.opened(node, path, depth)
     if (opened?.kind !== 'inner') {
-      if (opened !== undefined) this.removeBucket(update, opened, path, depth)
       const old = opened && this.leavesOf(opened, path, depth)
-      const leaves = mergeLeaves(this.sha256, old, update.changes, from, to)
-      return this.build(update, leaves, 0, leafCount(leaves), depth)
+      if (opened !== undefined) this.removeBucket(update, opened, path, depth)
+      const room = this.room((opened?.count ?? 0) + to - from)
+      const count = mergeLeaves(this.sha256, old, update.changes, from, to, room)
+      return this.build(update, room, 0, count, depth)
     }
     const middle = splitAt(update.changes, from, to, depth)
     const left = this.apply(update, opened.left, depth + 1, from, middle)
@@ -272,17 +265,23 @@ export class StateTree {
   ): TreeNode | undefined {
     const count = (left?.count ?? 0) + (right?.count ?? 0)
     if (count > BUCKET_LEAVES) return this.shelved(update, makeInner(this.sha256, left, right), path, depth)
-    const leaves = new Uint8Array(count * LEAF_BYTES)
+    const room = this.room(count)
     let end = 0
     for (const [bit, child] of [left, right].entries()) {
       if (child === undefined) continue
       assert(child.kind === 'bucket', 'a subtree of few leaves is a bucket')
       const place = withBit(path, depth, bit)
-      leaves.set(this.leavesOf(child, place, depth + 1), end)
-      end += child.count * LEAF_BYTES
+      copyLeaves(this.leavesOf(child, place, depth + 1), 0, child.count, room, end)
+      end += child.count
       this.removeBucket(update, child, place, depth + 1)
     }
-    return this.build(update, leaves, 0, count, depth)
+    return this.build(update, room, 0, count, depth)
+  }
+
+  /** Where leaves are put together before they are cut into buckets: the same for every call, so one must be done before the next. */
+  private room(count: number): Uint8Array {
+    if (leafCount(scratch) < count) scratch = leafRoom(count * 2)
+    return scratch
   }
 
   private shelved(update: Update, inner: Inner, path: Uint8Array, depth: number): Inner | Shelf {
@@ -304,7 +303,7 @@ export class StateTree {
     if (node?.kind !== 'shelf') return node
     assert(depth === SHELF_DEPTH && shelfIndex(path) === node.index, 'a shelf stands at its place')
     node.root ??= decodeShelf(this.read(this.reading.shelf(node.index)), this.sha256)
-    if (!equalBytes(node.root.hash, node.hash)) throw new TreeError('tree-page', 'a shelf is not what the tree says')
+    if (node.root.hash !== node.hash) throw new TreeError('tree-page', 'a shelf is not what the tree says')
     if (node.persisted) this.cache.use(node)
     return node.root
   }
@@ -313,8 +312,8 @@ export class StateTree {
   private leavesOf(bucket: Bucket, path: Uint8Array, depth: number): Uint8Array {
     if (bucket.leaves === undefined) {
       const leaves = decodeBucket(this.sha256, this.read(this.reading.bucket(bucketKey(path, depth))))
-      const hash = packedHash(this.sha256, leaves, 0, leafCount(leaves), depth)
-      if (hash === undefined || !equalBytes(hash, bucket.hash)) {
+      const hash = leaves && packedHash(this.sha256, leaves, 0, leafCount(leaves), depth)
+      if (leaves === undefined || hash !== bucket.hash) {
         throw new TreeError('tree-page', 'a bucket is not what the tree says')
       }
       bucket.leaves = leaves
@@ -356,94 +355,4 @@ function withBit(path: Uint8Array, depth: number, bit: number): Uint8Array {
   const other = new Uint8Array(path)
   other[depth >> 3] = (other[depth >> 3] ?? 0) ^ (0x80 >> (depth & 7))
   return other
-}
-
-/** What a proof shows of a path: the digest that the tree holds there, or that it holds none. */
-export type ProofVerdict =
-  | { readonly kind: 'present'; readonly digest: Uint8Array }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'invalid' }
-
-/** Checks a proof for `path` against a root that is trusted by other means. Never throws. */
-export function verifyProof(sha256: Sha256, root: Uint8Array, path: Uint8Array, proof: TreeProof): ProofVerdict {
-  const { siblings, terminal } = proof
-  if (siblings.length > PATH_BITS || siblings.some(({ length }) => length !== 32)) return { kind: 'invalid' }
-  let hash = ZERO_32
-  let verdict: ProofVerdict = { kind: 'absent' }
-  if (terminal.kind === 'leaf') {
-    const { path: place, digest } = terminal
-    // A leaf's hash covers the two joined: without this check they could be cut apart elsewhere.
-    if (place.length !== 32 || digest.length !== 32) return { kind: 'invalid' }
-    if (!agree(place, path, siblings.length)) return { kind: 'invalid' }
-    hash = leafHash(sha256, terminal.path, terminal.digest)
-    if (equalBytes(terminal.path, path)) verdict = { kind: 'present', digest: terminal.digest }
-  }
-  for (let depth = siblings.length - 1; depth >= 0; depth--) {
-    const sibling = siblings[depth] ?? ZERO_32
-    hash = bitAt(path, depth) === 1 ? nodeHash(sha256, sibling, hash) : nodeHash(sha256, hash, sibling)
-  }
-  return equalBytes(hash, root) ? verdict : { kind: 'invalid' }
-}
-
-/** Whether two paths agree in their first `bits` bits. */
-function agree(a: Uint8Array, b: Uint8Array, bits: number): boolean {
-  for (let depth = 0; depth < bits; depth++) if (bitAt(a, depth) !== bitAt(b, depth)) return false
-  return true
-}
-
-/**
- * A proof as bytes: u16 sibling count, a bitmap of which siblings are not zero (top first, spare bits zero), those siblings, then a
- * tag: 0 empty, 1 the path's own leaf (its digest), 2 the leaf of another path (path, digest).
- */
-export function encodeProof(proof: TreeProof, path: Uint8Array): Uint8Array {
-  return encodeWith((writer) => {
-    const { siblings, terminal } = proof
-    writer.u16(siblings.length)
-    const bitmap = new Uint8Array((siblings.length + 7) >> 3)
-    siblings.forEach((sibling, i) => {
-      if (!equalBytes(sibling, ZERO_32)) bitmap[i >> 3] = (bitmap[i >> 3] ?? 0) | (0x80 >> (i & 7))
-    })
-    writer.fixed(bitmap)
-    for (const sibling of siblings) if (!equalBytes(sibling, ZERO_32)) writer.fixed(sibling)
-    if (terminal.kind === 'empty') writer.u8(0)
-    else if (equalBytes(terminal.path, path)) writer.u8(1).fixed(terminal.digest)
-    else writer.u8(2).fixed(terminal.path).fixed(terminal.digest)
-  })
-}
-
-/** The inverse of encodeProof. Throws CodecError; accepts exactly what encodeProof makes. */
-export function decodeProof(bytes: Uint8Array, path: Uint8Array): TreeProof {
-  return decodeAll(bytes, (reader) => {
-    const count = reader.u16()
-    if (count > PATH_BITS)
-      throw new CodecError('codec-length', `a proof of ${count} levels`, {
-        offset: 0,
-      })
-    const bitmap = reader.fixed((count + 7) >> 3)
-    const siblings: Uint8Array[] = []
-    for (let i = 0; i < bitmap.length * 8; i++) {
-      const marked = bitAt(bitmap, i) === 1
-      if (i >= count) {
-        if (marked) throw new CodecError('codec-tag', 'a spare bit of the bitmap is set', { offset: reader.offset })
-        continue
-      }
-      const sibling = marked ? reader.fixed(32) : ZERO_32
-      if (marked && equalBytes(sibling, ZERO_32)) {
-        throw new CodecError('codec-tag', 'an empty sibling is marked as present', { offset: reader.offset })
-      }
-      siblings.push(sibling)
-    }
-    return { siblings, terminal: readTerminal(reader.tag(0, 2)) }
-
-    function readTerminal(tag: number): Terminal {
-      if (tag === 0) return { kind: 'empty' }
-      if (tag === 1) return { kind: 'leaf', path, digest: reader.fixed(32) }
-      const other = reader.fixed(32)
-      if (equalBytes(other, path))
-        throw new CodecError('codec-tag', 'own leaf marked as another', {
-          offset: 0,
-        })
-      return { kind: 'leaf', path: other, digest: reader.fixed(32) }
-    }
-  })
 }

@@ -3,6 +3,7 @@
  * loaded pages take; reads and writes nothing itself. Buckets are written with the block that changes them. Shelves and the top can be
  * made again from the buckets, so they are written at checkpoints only. (protocol.md section 12)
  */
+import { toMapKey } from './bytes.js'
 import { decodeAll, encodeWith, type Reader, type Writer } from './codec.js'
 import { assert } from './errors.js'
 import type { Sha256 } from './hash.js'
@@ -11,6 +12,7 @@ import {
   BUCKET_LEAVES,
   type Bucket,
   decodeBucket,
+  fromText,
   type Inner,
   leafCount,
   nodeHash,
@@ -57,7 +59,7 @@ function writeNode(writer: Writer, node: TreeNode | undefined): void {
     writeNode(writer, node.right)
     return
   }
-  writer.u64(node.count).fixed(node.hash)
+  writer.u64(node.count).fixed(fromText(node.hash))
 }
 
 function readNode(reader: Reader, sha256: Sha256, depth: number, prefix: number): TreeNode | undefined {
@@ -67,7 +69,7 @@ function readNode(reader: Reader, sha256: Sha256, depth: number, prefix: number)
       return undefined
     case TAG.bucket: {
       const count = reader.u64()
-      return { kind: 'bucket', count, hash: reader.fixed(32), leaves: undefined, persisted: true }
+      return { kind: 'bucket', count, hash: toMapKey(reader.fixed(32)), leaves: undefined, persisted: true }
     }
     case TAG.inner: {
       const left = readNode(reader, sha256, depth + 1, prefix * 2)
@@ -76,7 +78,7 @@ function readNode(reader: Reader, sha256: Sha256, depth: number, prefix: number)
     }
     default: {
       const count = reader.u64()
-      return { kind: 'shelf', count, hash: reader.fixed(32), index: prefix, root: undefined, persisted: true }
+      return { kind: 'shelf', count, hash: toMapKey(reader.fixed(32)), index: prefix, root: undefined, persisted: true }
     }
   }
 }
@@ -139,6 +141,7 @@ export function shelfOfBuckets(sha256: Sha256, buckets: readonly StoredBucket[])
 
 function stubOf(sha256: Sha256, content: Uint8Array, depth: number): Bucket {
   const leaves = decodeBucket(sha256, content)
+  assert(leaves !== undefined, 'a stored bucket has leaves')
   const count = leafCount(leaves)
   const hash = packedHash(sha256, leaves, 0, count, depth)
   assert(hash !== undefined, 'a stored bucket has leaves')

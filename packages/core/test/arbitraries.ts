@@ -14,7 +14,7 @@ import {
   type TransactionBody,
   type WriteAccess,
 } from '@kvchain/core/transaction'
-import type { TreeProof } from '@kvchain/core/tree'
+import type { TreeProof } from '@kvchain/core/treeProof'
 import fc from 'fast-check'
 import { genesisHash, sha256 } from './helpers.js'
 

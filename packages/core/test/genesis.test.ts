@@ -4,7 +4,7 @@ import { accountDigest, accountPath } from '@kvchain/core/entry'
 import { makeGenesis } from '@kvchain/core/genesis'
 import { encodeHeader, headerHash } from '@kvchain/core/header'
 import { type Network, parseNetwork } from '@kvchain/core/params'
-import { verifyProof } from '@kvchain/core/tree'
+import { verifyProof } from '@kvchain/core/treeProof'
 import { describe, expect, it } from 'vitest'
 import { networkJson, readVectors, sha256, testAccount, testNetwork } from './helpers.js'
 

@@ -20,7 +20,8 @@ import {
   ProofError,
   type ProofErrorCode,
 } from '@kvchain/core/proofFile'
-import { encodeProof, StateTree } from '@kvchain/core/tree'
+import { StateTree } from '@kvchain/core/tree'
+import { encodeProof } from '@kvchain/core/treeProof'
 import { describe, expect, it } from 'vitest'
 import { codeOf, hex, sha256, text, thrownBy } from './helpers.js'
 import { type ProveOptions, solve, tellStory, workNetwork } from './proofChain.js'

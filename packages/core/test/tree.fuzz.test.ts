@@ -1,6 +1,7 @@
 import { equalBytes, toHex } from '@kvchain/core/bytes'
 import { CodecError } from '@kvchain/core/codec'
-import { decodeProof, encodeProof, StateTree, verifyProof } from '@kvchain/core/tree'
+import { StateTree } from '@kvchain/core/tree'
+import { decodeProof, encodeProof, verifyProof } from '@kvchain/core/treeProof'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytes32, mutate, mutation } from './arbitraries.js'

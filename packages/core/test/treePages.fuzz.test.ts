@@ -3,9 +3,10 @@
  * here is two Maps; its steps are those of a node's.
  */
 import { equalBytes, toHex, toMapKey } from '@kvchain/core/bytes'
-import { StateTree, type TreeChange, TreeError, verifyProof } from '@kvchain/core/tree'
+import { StateTree, type TreeChange, TreeError } from '@kvchain/core/tree'
 import { encodeBucket } from '@kvchain/core/treeNodes'
 import { encodeShelf, PageCache, shelfOfBuckets, shelfRange, type TreeSource } from '@kvchain/core/treePages'
+import { verifyProof } from '@kvchain/core/treeProof'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytes32 } from './arbitraries.js'

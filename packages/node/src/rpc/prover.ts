@@ -15,7 +15,7 @@ import {
   type ProofKind,
   type ProofRecord,
 } from '@kvchain/core/proofFile'
-import type { TreeProof } from '@kvchain/core/tree'
+import type { TreeProof } from '@kvchain/core/treeProof'
 import type { Chain } from '../chain/chain.js'
 import { entryAt } from '../chain/entryAt.js'
 import { ancestorAt, type ChainNode } from '../chain/headerTree.js'

@@ -8,7 +8,7 @@
  */
 import { fromUtf8 } from '@kvchain/core/bytes'
 import { entryDigest, entryPath } from '@kvchain/core/entry'
-import { verifyProof } from '@kvchain/core/tree'
+import { verifyProof } from '@kvchain/core/treeProof'
 import { entryAt } from '@kvchain/node/chain/entryAt'
 import type { ChainNode } from '@kvchain/node/chain/headerTree'
 import { provePathAt, type TreeAtDeps } from '@kvchain/node/chain/treeAt'
