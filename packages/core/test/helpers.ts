@@ -80,13 +80,15 @@ export function expectCanonical<T>(
   return true
 }
 
-/** The typed error that `run` throws. */
+/** The typed error that `run` throws: with one line for people, and, if it is one of bytes, with where they are wrong. */
 export function thrownBy(run: () => unknown): KvError {
   try {
     run()
   } catch (error) {
-    if (error instanceof KvError) return error
-    throw error
+    if (!(error instanceof KvError)) throw error
+    expect(error.message).toMatch(/^\S.+$/)
+    if (error instanceof CodecError) expect(error.data).not.toEqual({})
+    return error
   }
   expect.fail('nothing was thrown')
 }
