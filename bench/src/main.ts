@@ -8,6 +8,7 @@ import { runClusterScenario } from './clusterScenario.js'
 import { BenchError } from './errors.js'
 import { HELP, parseCommand } from './options.js'
 import { type ClusterReport, formatReport } from './report.js'
+import { formatTreeReport, runTreeScenario, type TreeReport } from './tree/scenario.js'
 
 const RESULTS = new URL('../results/', import.meta.url)
 
@@ -17,13 +18,18 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
     process.stdout.write(`${HELP}\n`)
     return
   }
-  const report = await runClusterScenario(command.options, signal, (line) => process.stderr.write(`${line}...\n`))
+  const say = (line: string) => process.stderr.write(`${line}...\n`)
+  const report =
+    command.kind === 'tree'
+      ? await runTreeScenario(command.options, signal, say)
+      : await runClusterScenario(command.options, signal, say)
   const file = await record(report)
-  process.stdout.write(command.json ? `${JSON.stringify(report, null, 2)}\n` : `\n${formatReport(report)}\n`)
+  const text = report.scenario === 'tree' ? formatTreeReport(report) : formatReport(report)
+  process.stdout.write(command.json ? `${JSON.stringify(report, null, 2)}\n` : `\n${text}\n`)
   process.stderr.write(`recorded in ${file}\n`)
 }
 
-async function record(report: ClusterReport): Promise<string> {
+async function record(report: ClusterReport | TreeReport): Promise<string> {
   await mkdir(RESULTS, { recursive: true })
   const file = fileURLToPath(
     new URL(`${report.scenario}-${report.date.slice(0, 19).replaceAll(':', '')}.json`, RESULTS),

@@ -1,5 +1,5 @@
 /** The command line of the bench. */
-import { parseArgs } from 'node:util'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { BenchError } from './errors.js'
 
 export interface ClusterBenchOptions {
@@ -18,29 +18,56 @@ export interface ClusterBenchOptions {
   readonly reads: number
 }
 
+export interface TreeBenchOptions {
+  /** Keys in kvchain's tree. */
+  readonly keys: number
+  /** Keys in the baseline's tree, which is the slower the more there are. */
+  readonly baselineKeys: number
+  /** Updates for each batch size. */
+  readonly updates: number
+  /** Keys in one commit: a measurement for each. */
+  readonly batches: readonly number[]
+  /** Memory for pages of the tree. */
+  readonly cacheMib: number
+  /** The most that the JavaScript heap may take. */
+  readonly heapMib: number
+}
+
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'cluster'; readonly options: ClusterBenchOptions; readonly json: boolean }
+  | { readonly kind: 'tree'; readonly options: TreeBenchOptions; readonly json: boolean }
 
-export const HELP = `usage: npm run bench -- cluster [options]
+export const HELP = `usage: npm run bench -- SCENARIO [options]
 
-Starts real daemons on this machine, offers them puts at a constant rate (open loop) and gets beside them, and measures what becomes of both.
 The record goes to bench/results/, a table to stdout.
 
-  --nodes N        daemons (3)
-  --seconds S      length of the measured window; a warm-up comes before it (30)
-  --value-size B   bytes of a value (100)
-  --batch K        puts in one transaction (1)
-  --rate R         puts offered a second, or max: as many as the nodes take (600)
-  --network NET    dev, lan, or a network file; it must be free of fees (lan)
-  --miners M       how many of the nodes mine, one thread each (1)
-  --reads R        gets a second (100)
-  --json           print the record instead of the table
-  --help           this text
+cluster: starts real daemons on this machine, offers them puts at a constant rate (open loop) and gets beside them, and measures what becomes
+of both.
+  --nodes N          daemons (3)
+  --seconds S        length of the measured window; a warm-up comes before it (30)
+  --value-size B     bytes of a value (100)
+  --batch K          puts in one transaction (1)
+  --rate R           puts offered a second, or max: as many as the nodes take (600)
+  --network NET      dev, lan, or a network file; it must be free of fees (lan)
+  --miners M         how many of the nodes mine, one thread each (1)
+  --reads R          gets a second (100)
+
+tree: the state tree on LevelDB against the urkel package, each in a process of its own: load, updates in durable batches, opening, proofs,
+memory.
+  --keys N           keys in the tree (1000000)
+  --baseline-keys N  keys in urkel's, which takes the longer the more there are (100000, or as many as --keys)
+  --updates N        updates for each batch size (100000)
+  --batches A,B      keys in a commit (1000,5000)
+  --cache MIB        memory for pages of the tree (256)
+  --heap MIB         bound of the JavaScript heap (512)
+
+  --json             print the record instead of the table
+  --help             this text
 
 exit codes: 0 measured, 1 failed or void, 2 usage, 130 interrupted`
 
-const DEFAULTS = {
+const CLUSTER_DEFAULTS = {
   nodes: '3',
   seconds: '30',
   'value-size': '100',
@@ -51,14 +78,35 @@ const DEFAULTS = {
   reads: '100',
 } as const
 
+const TREE_DEFAULTS = {
+  keys: '1000000',
+  'baseline-keys': '',
+  updates: '100000',
+  batches: '1000,5000',
+  cache: '256',
+  heap: '512',
+} as const
+
+const DEFAULT_BASELINE_KEYS = 100_000
+
 /** Throws BenchError `bench-usage`, in one sentence. */
 export function parseCommand(args: readonly string[]): Command {
-  const { values, positionals } = parse(args)
-  if (values.help === true) return { kind: 'help' }
-  const [scenario, ...rest] = positionals
-  if (scenario === undefined) throw usage('which scenario? There is one: cluster (see --help)')
-  if (scenario !== 'cluster') throw usage(`there is no scenario ${scenario}; there is one: cluster`)
-  if (rest.length > 0) throw usage(`what is ${rest.join(' ')}? A scenario takes options only (see --help)`)
+  const [scenario, ...rest] = args
+  if (args.includes('--help') || args.includes('-h')) return { kind: 'help' }
+  switch (scenario) {
+    case 'cluster':
+      return parseCluster(rest)
+    case 'tree':
+      return parseTree(rest)
+    case undefined:
+      throw usage('which scenario? There are cluster and tree (see --help)')
+    default:
+      throw usage(`there is no scenario ${scenario}; there are cluster and tree`)
+  }
+}
+
+function parseCluster(args: readonly string[]): Command {
+  const { values, json } = parse(args, CLUSTER_DEFAULTS)
   const options = {
     nodes: whole('nodes', values.nodes, 1, 32),
     seconds: whole('seconds', values.seconds, 1, 3_600),
@@ -70,29 +118,37 @@ export function parseCommand(args: readonly string[]): Command {
     reads: whole('reads', values.reads, 0, 100_000),
   }
   if (options.miners > options.nodes) throw usage(`--miners ${options.miners} is more than there are nodes`)
-  return { kind: 'cluster', options, json: values.json === true }
+  return { kind: 'cluster', options, json }
 }
 
-function parse(args: readonly string[]) {
-  const text = (name: keyof typeof DEFAULTS) => ({ type: 'string', default: DEFAULTS[name] }) as const
+function parseTree(args: readonly string[]): Command {
+  const { values, json } = parse(args, TREE_DEFAULTS)
+  const keys = whole('keys', values.keys, 1_000, 100_000_000)
+  const baseline = values['baseline-keys']
+  const options = {
+    keys,
+    baselineKeys:
+      baseline === '' ? Math.min(keys, DEFAULT_BASELINE_KEYS) : whole('baseline-keys', baseline, 1_000, keys),
+    updates: whole('updates', values.updates, 1, 100_000_000),
+    batches: values.batches.split(',').map((batch) => whole('batches', batch, 1, 1_000_000)),
+    cacheMib: whole('cache', values.cache, 1, 65_536),
+    heapMib: whole('heap', values.heap, 64, 65_536),
+  }
+  return { kind: 'tree', options, json }
+}
+
+function parse<K extends string>(args: readonly string[], defaults: Readonly<Record<K, string>>) {
+  const options: ParseArgsConfig['options'] = { json: { type: 'boolean' } }
+  for (const name in defaults) options[name] = { type: 'string', default: defaults[name] }
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        nodes: text('nodes'),
-        seconds: text('seconds'),
-        'value-size': text('value-size'),
-        batch: text('batch'),
-        rate: text('rate'),
-        network: text('network'),
-        miners: text('miners'),
-        reads: text('reads'),
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    })
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options })
+    if (positionals.length > 0)
+      throw usage(`what is ${positionals.join(' ')}? A scenario takes options only (see --help)`)
+    const text = (name: K) => (typeof values[name] === 'string' ? values[name] : defaults[name])
+    const texts = Object.fromEntries(Object.keys(defaults).map((name) => [name, text(name as K)]))
+    return { values: texts as Record<K, string>, json: values.json === true }
   } catch (error) {
+    if (error instanceof BenchError) throw error
     throw usage(error instanceof Error ? (error.message.split('. ')[0] ?? '') : 'bad arguments', error)
   }
 }

@@ -2,6 +2,7 @@
 import type { ClusterBenchOptions } from './options.js'
 import type { Machine, ProcessCost } from './resources.js'
 import type { Summary } from './stats.js'
+import { mebibytes, percent, row, seconds, whole } from './table.js'
 
 /** Rates are a second, latencies in milliseconds from the time at which a request was due. Undefined: could not be measured. */
 export interface ClusterReport {
@@ -124,28 +125,8 @@ function nodeRow(name: string, cost: ProcessCost | undefined): string {
   return row(name, ...[cpuSeconds, mainThreadCpuSeconds, others].map((s) => s.toFixed(1)), mebibytes(peakRssBytes))
 }
 
-function row(name: string, ...cells: readonly string[]): string {
-  return `${name.padEnd(34)}${cells.map((cell) => cell.padEnd(12)).join(' ')}`.trimEnd()
-}
-
 function latency(name: string, summary: Summary | undefined): string {
   if (summary === undefined) return row(name, '-')
   const { p50, p99, max, count } = summary
   return row(name, ...[p50, p99, max].map((ms) => (ms < 10 ? ms.toFixed(1) : whole(ms))), String(count))
-}
-
-function whole(number: number | undefined): string {
-  return number === undefined ? '-' : Math.round(number).toString()
-}
-
-function seconds(ms: number | undefined): string {
-  return ms === undefined ? '-' : (ms / 1000).toFixed(2)
-}
-
-function percent(share: number | undefined): string {
-  return share === undefined ? '-' : `${(share * 100).toFixed(1)} %`
-}
-
-function mebibytes(bytes: number): string {
-  return whole(bytes / (1 << 20))
 }

@@ -1,0 +1,127 @@
+/**
+ * One subject of the tree scenario in a process of its own, so that its memory is its own: loads, updates, reopens, proves. Prints one line of
+ * JSON, a TreeFigures. Run by scenario.ts: `node measure.js NAME OPTIONS-AS-JSON FOLDER`.
+ */
+import process from 'node:process'
+import { sha256 } from '@kvchain/node/crypto/sodium'
+import { systemRuntime } from '@kvchain/node/runtime/runtime'
+import { BenchError } from '../errors.js'
+import type { TreeBenchOptions } from '../options.js'
+import { readMachineCpuSeconds, readProcessCost } from '../resources.js'
+import { openSubject, SUBJECTS } from './subjects.js'
+
+/** Rates are a second, of wall time; memory in bytes. */
+export interface TreeFigures {
+  readonly keys: number
+  readonly hashesPerSecond: number
+  readonly loadedPerSecond: number
+  readonly updates: readonly {
+    readonly batch: number
+    readonly perSecond: number
+    /** By the time of the first thread alone: what other processes take does not count, nor does waiting for the disk. */
+    readonly perThreadSecond: number | undefined
+  }[]
+  readonly openMs: number
+  readonly provedPerSecond: number
+  readonly peakRssBytes: number | undefined
+  readonly cpuSeconds: number | undefined
+  readonly otherCpuSeconds: number | undefined
+}
+
+const LOAD_BATCH = 20_000
+const PROOFS = 2_000
+const HASHES = 200_000
+const { clock } = systemRuntime()
+
+async function measure(name: string, options: TreeBenchOptions, folder: string): Promise<TreeFigures> {
+  const subjectName = SUBJECTS.find((known) => known === name)
+  if (subjectName === undefined) throw new BenchError('bench-usage', `there is no tree ${name}`)
+  const keys = subjectName === 'kvchain' ? options.keys : options.baselineKeys
+  const machineBefore = await readMachineCpuSeconds()
+  const hashesPerSecond = hashRate()
+  const subject = await openSubject(subjectName, folder, options.cacheMib << 20)
+  const loading = await timed(async () => {
+    for (let from = 0; from < keys; from += LOAD_BATCH)
+      await subject.commit(range(from, Math.min(keys, from + LOAD_BATCH)), 0)
+  })
+  const next = pseudorandom()
+  const updates: TreeFigures['updates'][number][] = []
+  let round = 1
+  for (const batch of options.batches) {
+    const commits = Math.max(1, Math.round(options.updates / batch))
+    const time = await timed(async () => {
+      for (let i = 0; i < commits; i++)
+        await subject.commit(
+          distinct(Math.min(batch, keys), () => next(keys)),
+          round++,
+        )
+    })
+    const count = commits * Math.min(batch, keys)
+    const perThreadSecond = time.threadSeconds === undefined ? undefined : count / time.threadSeconds
+    updates.push({ batch, perSecond: count / time.seconds, perThreadSecond })
+  }
+  await subject.close()
+  const opening = await timed(() => subject.reopen())
+  const proving = await timed(async () => {
+    for (let i = 0; i < PROOFS; i++)
+      if (!(await subject.prove(next(keys)))) throw new BenchError('bench-failed', 'a key has gone')
+  })
+  await subject.close()
+  const cost = await readProcessCost(process.pid)
+  const machineAfter = await readMachineCpuSeconds()
+  const known = cost !== undefined && machineBefore !== undefined && machineAfter !== undefined
+  return {
+    keys,
+    hashesPerSecond,
+    loadedPerSecond: keys / loading.seconds,
+    updates,
+    openMs: opening.seconds * 1_000,
+    provedPerSecond: PROOFS / proving.seconds,
+    peakRssBytes: cost?.peakRssBytes,
+    cpuSeconds: cost?.cpuSeconds,
+    otherCpuSeconds: known ? machineAfter - machineBefore - cost.cpuSeconds : undefined,
+  }
+}
+
+async function timed(work: () => Promise<void>): Promise<{ seconds: number; threadSeconds: number | undefined }> {
+  const [startMs, before] = [clock.monotonicMs(), await readProcessCost(process.pid)]
+  await work()
+  const [endMs, after] = [clock.monotonicMs(), await readProcessCost(process.pid)]
+  const threadSeconds = before && after && after.mainThreadCpuSeconds - before.mainThreadCpuSeconds
+  return { seconds: (endMs - startMs) / 1_000, threadSeconds }
+}
+
+/** The yardstick: hashes of two nodes a second, as a tree makes them. */
+function hashRate(): number {
+  const message = new Uint8Array(80)
+  const startMs = clock.monotonicMs()
+  for (let i = 0; i < HASHES; i++) {
+    message[0] = i
+    sha256(message)
+  }
+  return (HASHES * 1_000) / (clock.monotonicMs() - startMs)
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i)
+}
+
+function distinct(count: number, next: () => number): number[] {
+  const numbers = new Set<number>()
+  while (numbers.size < count) numbers.add(next())
+  return [...numbers]
+}
+
+/** The same numbers in each run and for each subject: xorshift32. */
+function pseudorandom(): (below: number) => number {
+  let state = 0x9e3779b9
+  return (below) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
+
+const [name = '', options = '{}', folder = ''] = process.argv.slice(2)
+process.stdout.write(`${JSON.stringify(await measure(name, JSON.parse(options), folder))}\n`)

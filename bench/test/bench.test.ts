@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { BenchError } from '../dist/errors.js'
+import { parseCommand } from '../dist/options.js'
+import type { TreeReport } from '../dist/tree/scenario.js'
+import { formatTreeReport, runTreeScenario } from '../dist/tree/scenario.js'
+
+describe('the command line', () => {
+  it('has defaults for each scenario', () => {
+    expect(parseCommand(['tree'])).toEqual({
+      kind: 'tree',
+      json: false,
+      options: { keys: 1e6, baselineKeys: 1e5, updates: 1e5, batches: [1_000, 5_000], cacheMib: 256, heapMib: 512 },
+    })
+    expect(parseCommand(['cluster', '--rate', 'max', '--json'])).toMatchObject({
+      kind: 'cluster',
+      json: true,
+      options: { nodes: 3, rate: 'max' },
+    })
+  })
+
+  it.each([
+    [[], 'which scenario'],
+    [['sort'], 'there is no scenario sort'],
+    [['tree', '--keys', 'many'], '--keys is a whole number'],
+    [['tree', '--batches', '10,'], '--batches is a whole number'],
+    [['tree', '--keys', '2000', '--baseline-keys', '3000'], '--baseline-keys is a whole number from 1000 to 2000'],
+    [['tree', 'more'], 'what is more?'],
+    [['tree', '--rate', '5'], "Unknown option '--rate'"],
+    [['cluster', '--nodes', '2', '--miners', '3'], '--miners 3 is more than there are nodes'],
+  ])('%j is a usage error', (args, message) => {
+    expect(() => parseCommand(args)).toThrow(BenchError)
+    expect(() => parseCommand(args)).toThrow(message)
+  })
+
+  it('says so in one line and exits with 2', async () => {
+    const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+    const failure = await promisify(execFile)(process.execPath, [main, 'sort']).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^bench: .*\n$/) })
+  })
+})
+
+describe('the tree scenario', () => {
+  const options = { keys: 3_000, baselineKeys: 2_000, updates: 1_000, batches: [100, 500], cacheMib: 1, heapMib: 256 }
+
+  it('measures both trees, each with all that was asked for', async () => {
+    const said: string[] = []
+    const report: TreeReport = await runTreeScenario(options, new AbortController().signal, (line) => said.push(line))
+    expect(said).toEqual(['kvchain: 3000 keys', 'urkel: 2000 keys'])
+    expect(report.options).toEqual(options)
+    for (const [name, keys] of [
+      ['kvchain', 3_000],
+      ['urkel', 2_000],
+    ] as const) {
+      const figures = report.subjects[name]
+      expect(figures.keys).toBe(keys)
+      expect(figures.updates.map(({ batch }) => batch)).toEqual([100, 500])
+      const rates = [figures.loadedPerSecond, figures.provedPerSecond, figures.hashesPerSecond]
+      for (const rate of [...rates, ...figures.updates.map(({ perSecond }) => perSecond)])
+        expect(rate).toBeGreaterThan(0)
+    }
+    const text = formatTreeReport(report)
+    expect(text).toMatch(/^keys +3000 +2000$/m)
+    expect(text).toMatch(/^updates a second, batch 500 +\d+ +\d+ +\d+\.\d x$/m)
+  })
+
+  it('can be called off', async () => {
+    const signal = AbortSignal.abort()
+    await expect(runTreeScenario(options, signal, () => {})).rejects.toMatchObject({ code: 'bench-cancelled' })
+  })
+})
