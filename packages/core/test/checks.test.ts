@@ -110,6 +110,7 @@ describe('rules 4.1 to 4.7', () => {
       const error = thrownBy(() => check({ ...transaction, values }))
       expect(error).toMatchObject({ code: 'tx-value-missing', data: { operation } })
     }
+    expect(codeOf(() => check({ ...transaction, values: [one, three, three] }))).toBe('tx-value-missing')
   })
 
   it('4.7: the values are those that were signed', () => {
@@ -263,5 +264,8 @@ describe('rules 5.7 to 5.10', () => {
       throw bug
     }
     expect(() => checkBody(params, broken, block)).toThrow(bug)
+    const operations = [{ ...put('k', 'v').operation, key: undefined } as never]
+    const keyless = { ...first.transaction, body: { ...first.transaction.body, operations } }
+    expect(() => checkTransaction(params, sha256, keyless)).toThrow(TypeError)
   })
 })

@@ -1,6 +1,7 @@
 import { toHex, ZERO_32 } from '@kvchain/core/bytes'
 import { type Entry, entryDigest } from '@kvchain/core/entry'
 import { AssertionError } from '@kvchain/core/errors'
+import { executeBlock as executeReceived } from '@kvchain/core/execution'
 import { OK } from '@kvchain/core/outcome'
 import { applyTransaction, payMiner, StateView, treeChanges } from '@kvchain/core/state'
 import type { Transaction } from '@kvchain/core/transaction'
@@ -8,6 +9,7 @@ import { describe, expect, it } from 'vitest'
 import {
   codeOf,
   executeBlock,
+  included,
   MapState,
   makeTransaction,
   put,
@@ -92,6 +94,44 @@ describe('a transaction', () => {
     expect(codeOf(() => ledger.run(alice, [put('k', 'v')], { nonce: 3 }))).toBe('tx-nonce-gap')
     ledger.did(alice, put('k', 'v'))
     expect(ledger.state.account(alice.publicKey).nonce).toBe(3)
+  })
+})
+
+describe('the execution of a received block', () => {
+  const transactions = [
+    included(makeTransaction(alice, [put('k', 'v')], { fee: 3 })),
+    included(makeTransaction(alice, [remove('nothing')], { nonce: 1, fee: 4 }), failed('no-entry')),
+  ]
+  const context = { params, sha256, height: 1 }
+
+  it('stops after each transaction, and ends with what all of them and the miner’s pay change', () => {
+    const state = new MapState().fund(alice, 100)
+    const steps = executeReceived(state, transactions, dave.publicKey, context)
+    expect([steps.next(), steps.next()]).toEqual([
+      { done: false, value: undefined },
+      { done: false, value: undefined },
+    ])
+    const block = { height: 1, miner: dave.publicKey, transactions: transactions.map(({ transaction }) => transaction) }
+    expect(steps.next()).toEqual({ done: true, value: executeBlock(state, params, block).changes })
+  })
+
+  it('says which transaction ends otherwise than the block says, and how (6.5)', () => {
+    const [first, second] = transactions
+    const wrong = [first, { ...second, outcome: OK }] as typeof transactions
+    const steps = executeReceived(new MapState().fund(alice, 100), wrong, dave.publicKey, context)
+    steps.next()
+    expect(thrownBy(() => steps.next())).toMatchObject({
+      code: 'block-outcome',
+      data: { index: 1, actual: 'no-entry', recorded: 'ok' },
+    })
+  })
+
+  it('says which transaction may not stand there (6.1 to 6.4)', () => {
+    const steps = executeReceived(new MapState(), transactions, dave.publicKey, context)
+    expect(thrownBy(() => steps.next())).toMatchObject({
+      code: 'block-transaction',
+      data: { index: 0, rule: 'tx-balance' },
+    })
   })
 })
 
