@@ -96,7 +96,7 @@ describe('imports', () => {
   test('the sources are found', () => {
     expect(sources.length).toBeGreaterThan(50)
     expect(sources.find(({ path }) => path === 'packages/node/src/node.ts')?.imports).toContain(
-      'packages/node/src/chain/chain.ts',
+      'packages/node/src/ledger.ts',
     )
   })
 

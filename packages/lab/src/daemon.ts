@@ -36,6 +36,8 @@ export interface DaemonOptions {
   readonly logLevel?: string
   /** Further arguments, as on the command line. */
   readonly args?: readonly string[]
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>
   /** How long it may take to be ready. Default 30 s. */
   readonly startTimeoutMs?: number
 }
@@ -187,7 +189,7 @@ export class Daemon {
       const args = [DAEMON_LAUNCHER, 'daemon', ...toArguments(this.options)]
       // Its own process group: Ctrl-C in a terminal reaches this process alone, which then ends the daemons in its own way.
       const child = spawn(process.execPath, args, {
-        env: cleanEnvironment(),
+        env: { ...cleanEnvironment(), ...this.options.env },
         stdio: ['ignore', 'pipe', log.fd],
         detached: true,
       })

@@ -1,10 +1,11 @@
 /**
  * The two secrets of a data folder: the account's key (who writes and is paid) and the peer's key (who it is on the network). Made at the
- * first start, mode 0600; a file that others may read or that is a link is refused.
+ * first start, mode 0600; a file that others may read, that is a link or that is damaged is refused. A file holds the seed and a check of it, in
+ * hexadecimal digits with a space between; a seed alone, as a person may bring it, will do.
  */
 import { lstat, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type KeyPair, keyPairFromSeed, seedBytes } from './crypto/sodium.js'
+import { type KeyPair, keyPairFromSeed, seedBytes, sha256 } from './crypto/sodium.js'
 import { OptionsError } from './runtime/errors.js'
 import { hex, unhex } from './runtime/hex.js'
 import type { Random } from './runtime/runtime.js'
@@ -14,6 +15,8 @@ export interface Identity {
   /** Ed25519 seed of the peer key. */
   readonly peerSeed: Uint8Array
 }
+
+const CHECK_DIGITS = 8
 
 /** Reads or makes the keys. Creates the folder (mode 0700). Throws OptionsError. */
 export async function loadIdentity(dataDir: string, random: Random): Promise<Identity> {
@@ -33,11 +36,26 @@ async function loadSeed(file: string, random: Random): Promise<Uint8Array> {
   if (stats === undefined) return makeSeed(file, random)
   if (!stats.isFile()) throw new OptionsError(`${file} is not a plain file`)
   if ((stats.mode & 0o077) !== 0) throw new OptionsError(`${file} may be read by others: chmod 600 ${file}`)
-  const text = (await readFile(file, 'utf8')).trim()
-  if (!/^[0-9a-f]+$/.test(text) || text.length !== seedBytes * 2) {
-    throw new OptionsError(`${file} is not a key file: it must hold ${seedBytes * 2} hexadecimal digits`)
+  const [digits = '', check, ...more] = (await readKeyFile(file)).trimEnd().split(' ')
+  const isSeed = /^[0-9a-f]+$/.test(digits) && digits.length === seedBytes * 2 && more.length === 0
+  if (!isSeed || (check !== undefined && check !== checkOf(unhex(digits)))) {
+    const advice = 'bring a copy of it back, or move it away and the next start makes another key'
+    throw new OptionsError(`the key file ${file} is damaged: ${advice}`)
   }
-  return unhex(text)
+  return unhex(digits)
+}
+
+async function readKeyFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'latin1')
+  } catch (error) {
+    throw new OptionsError(`the key file ${file} cannot be read: see to its owner and its mode`, error)
+  }
+}
+
+/** Damage to a digit must not make another account. */
+function checkOf(seed: Uint8Array): string {
+  return hex(sha256(seed)).slice(0, CHECK_DIGITS)
 }
 
 /** Written aside, flushed, then renamed: the file is whole or not there. */
@@ -47,7 +65,7 @@ async function makeSeed(file: string, random: Random): Promise<Uint8Array> {
   try {
     const handle = await open(aside, 'w', 0o600)
     try {
-      await handle.writeFile(`${hex(seed)}\n`)
+      await handle.writeFile(`${hex(seed)} ${checkOf(seed)}\n`)
       await handle.sync()
     } finally {
       await handle.close()

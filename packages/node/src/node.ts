@@ -3,16 +3,11 @@
  * its own. Nothing in this package imports it.
  */
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { toAddress } from '@kvchain/core/address'
-import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
 import type { Network } from '@kvchain/core/params'
-import { Chain } from './chain/chain.js'
-import { sha256 } from './crypto/sodium.js'
-import { VerifyPool } from './crypto/verifyPool.js'
 import { type Identity, loadIdentity } from './identity.js'
-import { Mempool } from './mempool/mempool.js'
-import { OwnTransactions } from './mempool/ownTransactions.js'
+import { Ledger } from './ledger.js'
+import type { Mempool } from './mempool/mempool.js'
 import { Miner, type MiningMode } from './miner/miner.js'
 import { PowPool } from './miner/powPool.js'
 import { Fetcher } from './net/fetcher.js'
@@ -32,12 +27,10 @@ import { Prover } from './rpc/prover.js'
 import { RpcServer } from './rpc/socketServer.js'
 import { TxWaiter } from './rpc/txStatus.js'
 import { Writer } from './rpc/writer.js'
+import { type Failpoints, NO_FAILPOINTS } from './runtime/failpoints.js'
 import { hex } from './runtime/hex.js'
 import type { Runtime } from './runtime/runtime.js'
 import { BaseService, type Service } from './runtime/service.js'
-import { ChainStore } from './store/chainStore.js'
-import { Database } from './store/database.js'
-import { Journal } from './store/journal.js'
 import { Sync } from './sync/sync.js'
 
 export interface NodeOptions {
@@ -56,6 +49,8 @@ export interface NodeDeps {
   readonly runtime: Runtime
   /** The node cannot go on; whoever runs it should stop it and end the process. */
   readonly onFatal: (error: unknown) => void
+  /** For tests of crashes. */
+  readonly failpoints?: Failpoints
 }
 
 /** What a person wants to know of a node that has started. */
@@ -76,15 +71,6 @@ const NETWORK_ID_LENGTH = 16
 const EXPIRY_MS = 60_000
 /** So that the answer to a stop request is out before the socket closes. */
 const STOP_DELAY_MS = 50
-
-/** Everything about the chain and what waits to join it. */
-interface Ledger {
-  readonly genesis: Genesis
-  readonly database: Database
-  readonly chain: Chain
-  readonly mempool: Mempool
-  readonly own: OwnTransactions
-}
 
 /** Everything about other nodes. */
 interface Net {
@@ -122,7 +108,11 @@ export class KvNode extends BaseService {
   protected async onStart(): Promise<void> {
     const { network, dataDir } = this.options
     const identity = await loadIdentity(dataDir, this.runtime.random)
-    const ledger = await this.startLedger()
+    const { runtime } = this
+    const { onFatal, failpoints = NO_FAILPOINTS } = this.deps
+    const ledger = await this.begin(
+      new Ledger({ network, dataDir, verifyThreads: VERIFY_THREADS }, { runtime, onFatal, failpoints }),
+    )
     const net = await this.startNet(ledger, identity)
     const address = toAddress(identity.account.publicKey, network.params.addressPrefix)
     await this.startService(ledger, net, identity, address)
@@ -135,51 +125,6 @@ export class KvNode extends BaseService {
       genesis: hex(ledger.genesis.hash),
       tip: { height: ledger.chain.tip.header.height, hash: hex(ledger.chain.tip.hash) },
     })
-  }
-
-  private async startLedger(): Promise<Ledger> {
-    const { runtime } = this
-    const { network, dataDir } = this.options
-    const genesis = makeGenesis(sha256, network)
-    const database = await this.begin(new Database(join(dataDir, 'db'), runtime.log.child({ module: 'store' })))
-    const store = new ChainStore(database, genesis, runtime.log.child({ module: 'store' }))
-    const verifier = await this.begin(new VerifyPool({ threads: VERIFY_THREADS }, { runtime }))
-    // The mempool reads the chain and follows it; the chain knows neither it nor the clients' transactions.
-    const chain: Chain = new Chain(network, genesis, {
-      runtime,
-      store,
-      verifier,
-      isVerified: (transaction) => mempool.isVerified(transaction),
-      afterCommit: async (step) => {
-        mempool.onStep(step)
-        own.onStep(step)
-      },
-      onFatal: this.deps.onFatal,
-    })
-    const mempool: Mempool = new Mempool({
-      runtime,
-      params: network.params,
-      verifier,
-      state: {
-        get height() {
-          return chain.tip.header.height
-        },
-        account: (publicKey) => store.account(publicKey),
-        isConfirmed: (txid) => store.isIndexed(txid),
-      },
-    })
-    const own = new OwnTransactions({
-      runtime,
-      mempool,
-      journal: new Journal(database, genesis.hash),
-      settleDepth: network.policy.settleDepth,
-      tipHeight: () => chain.tip.header.height,
-      location: (txid) => store.location(txid),
-    })
-    await this.begin(chain)
-    await this.begin(own)
-    chain.tips.add(({ header }) => this.track('own transactions', () => own.onTip(header.height)))
-    return { genesis, database, chain, mempool, own }
   }
 
   private async startNet({ genesis, database, chain, mempool, own }: Ledger, identity: Identity): Promise<Net> {
@@ -199,7 +144,7 @@ export class KvNode extends BaseService {
     const gossip = new Gossip({}, { runtime, host })
     const peers = new PeerManager(
       { bootstrap: [...options.bootstrap, ...policy.bootstrap], maxPeers: MAX_CONNECTIONS / 2 },
-      { runtime, host, streams, book: peerBook(database) },
+      { runtime, host, streams, book: peerBook(database, runtime.log) },
     )
     const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
     const fetcher = new Fetcher(streams, genesis.hash, params.maxBlockBytes)

@@ -11,6 +11,7 @@ import { defaultDataDir, readVersion } from '../paths.js'
 import { print } from '../terminal.js'
 import { banner } from './banner.js'
 import { Ending } from './ending.js'
+import { armedFailpoints } from './failpoint.js'
 import { makeLog } from './log.js'
 import type { Settings } from './settings.js'
 
@@ -20,7 +21,11 @@ export async function runDaemon(settings: Settings): Promise<void> {
   const options = await nodeOptions(settings, network)
   const { log, release, fail } = makeLog(settings)
   const fatal: { handle: (error: unknown) => void } = { handle: () => {} }
-  const node = new KvNode(options, { runtime: systemRuntime(log), onFatal: (error) => fatal.handle(error) })
+  const node = new KvNode(options, {
+    runtime: systemRuntime(log),
+    onFatal: (error) => fatal.handle(error),
+    failpoints: armedFailpoints(process.env),
+  })
   const started = node.start()
   const ending = new Ending(node, started, log)
   fatal.handle = (error) => ending.onFatal(error)

@@ -1,14 +1,24 @@
-/** Addresses of peers, kept over a restart in one record. A record that does not read is an empty book: addresses can be learnt again. */
+/**
+ * Addresses of peers, kept over a restart in one record. A record that is damaged is an empty book, and said to be: addresses can be learnt again.
+ */
 import { fromUtf8 } from '@kvchain/core/bytes'
+import type { Log } from '../runtime/runtime.js'
 import { Batch, type Database } from '../store/database.js'
 import { recordKey } from '../store/schema.js'
+import { unseal } from '../store/seal.js'
 import type { PeerBook, SavedPeer } from './peerManager.js'
 
-export function peerBook(database: Database): PeerBook {
+export function peerBook(database: Database, log: Log): PeerBook {
   return {
     async load(): Promise<SavedPeer[]> {
-      const content = database.read(recordKey.peers())
-      if (content === undefined) return []
+      const key = recordKey.peers()
+      const record = database.readBare(key)
+      if (record === undefined) return []
+      const content = unseal(key, record)
+      if (content === undefined) {
+        log.warn({}, 'the addresses of peers are damaged and given up: peers are learnt again')
+        return []
+      }
       const saved: unknown = JSON.parse(new TextDecoder().decode(content))
       return Array.isArray(saved) ? saved.filter(isSavedPeer) : []
     },

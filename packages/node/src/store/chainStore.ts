@@ -8,7 +8,7 @@
 
 import type { Block, IncludedTransaction } from '@kvchain/core/block'
 import { equalBytes, ZERO_32 } from '@kvchain/core/bytes'
-import { CodecError, decodeAll } from '@kvchain/core/codec'
+import { CodecError } from '@kvchain/core/codec'
 import {
   type Account,
   accountPath,
@@ -27,12 +27,14 @@ import { type StateChanges, type StateReader, type Undo, undoOf } from '@kvchain
 import { type Transaction, valueDigest } from '@kvchain/core/transaction'
 import { type StateTree, type TreeChange, TreeError } from '@kvchain/core/tree'
 import { sha256 } from '../crypto/sodium.js'
-import { StoreError } from '../runtime/errors.js'
+import type { StoreError } from '../runtime/errors.js'
 import type { Failpoints } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { Batch, type Database } from './database.js'
 import {
   accountOf,
+  checkNetwork,
+  checkSchema,
   decodeBody,
   decoded,
   decodeLocation,
@@ -92,23 +94,13 @@ export class ChainStore implements StateReader {
   async initialise(): Promise<Uint8Array> {
     const schema = this.database.read(recordKey.meta('schema'))
     if (schema === undefined) {
+      for await (const _ of this.database.scan('header'))
+        throw this.damage('the data folder has lost its schema record')
       await this.writeGenesis()
       return this.genesis.hash
     }
-    const version = decodeAll(schema, (reader) => reader.u32())
-    if (version !== SCHEMA_VERSION) {
-      throw new StoreError(
-        'store-schema',
-        `the data folder has schema ${version}, this kvchain reads schema ${SCHEMA_VERSION}: use the version of kvchain that made it, or another folder`,
-        { version, expected: SCHEMA_VERSION },
-      )
-    }
-    if (!equalBytes(this.meta('genesis'), this.genesis.hash)) {
-      throw new StoreError(
-        'store-network',
-        'the data folder belongs to another network: choose another with --data-dir',
-      )
-    }
+    checkSchema(schema)
+    checkNetwork(this.meta('genesis'), this.genesis)
     return this.meta('tip')
   }
 
@@ -184,7 +176,7 @@ export class ChainStore implements StateReader {
 
   /**
    * Versions of a key below `before`, newest first. Each is compared with the one that follows it, which names its digest, the newest of all with
-   * the latest entry; in the middle of a history the neighbour's transaction must be where that says.
+   * the latest entry; and the transaction of each must be where it says, also of the one that a page from the middle of a history hangs by.
    */
   async versions(key: Uint8Array, before: number, limit: number): Promise<Entry[]> {
     const latest = this.entry(key)
@@ -193,19 +185,23 @@ export class ChainStore implements StateReader {
     const newest = Math.min(before - 1, latest.version)
     const next = newest === latest.version ? undefined : this.version(path, newest + 1)
     let digest = next === undefined ? entryDigest(sha256, latest) : next.previous
-    if (next !== undefined && !this.isWriting && this.locationRecord(next.txid)?.height !== next.height) {
-      throw this.damage('a version of a key is not of the main chain')
-    }
+    if (next !== undefined) this.checkPlace(next)
     const entries: Entry[] = []
     for (let number = newest; number > 0 && entries.length < limit; number--) {
       const entry = this.version(path, number)
       const isLinked = entry !== undefined && equalBytes(entryDigest(sha256, entry), digest)
       if (!isLinked && !this.isWriting) throw this.damage('the versions of a key do not hang together')
       if (entry === undefined) break
+      this.checkPlace(entry)
       entries.push(entry)
       digest = entry.previous
     }
     return entries
+  }
+
+  private checkPlace({ txid, height }: Entry): void {
+    if (this.isWriting || this.locationRecord(txid)?.height === height) return
+    throw this.damage('the transaction of a version is not where that says')
   }
 
   private version(path: Uint8Array, number: number): Entry | undefined {

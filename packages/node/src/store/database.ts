@@ -2,8 +2,9 @@
  * LevelDB: opening it, its one-writer lock, sealed reads and atomic batches; and that damage, whoever finds it, is told to whoever runs the
  * node. Owns the handle and nothing of what the records mean.
  */
+import { readdir } from 'node:fs/promises'
 import type { ErrorData } from '@kvchain/core/errors'
-import { Level } from 'level'
+import { ClassicLevel } from 'classic-level'
 import { StoreError } from '../runtime/errors.js'
 import { type FailpointStep, type Failpoints, NO_FAILPOINTS } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
@@ -43,14 +44,23 @@ export class Batch {
   }
 }
 
+/** Why the operating system keeps a database from being opened that may well be whole. */
+const NOT_DAMAGE = /Permission denied|Read-only file system|No space left|Too many open files|Input\/output error/
+
 function hasCode(error: unknown, code: string): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === code
 }
 
 export interface DatabaseOptions {
-  /** Called at the first damage that is found: nothing read since can be relied upon. */
+  /** Called for each damage that is found, before it is raised. */
   readonly onDamage?: (error: StoreError) => void
   readonly failpoints?: Failpoints
+}
+
+/** A record as it is stored, seal and all. */
+export interface RawRecord {
+  readonly key: Uint8Array
+  readonly record: Uint8Array
 }
 
 export interface WriteOptions {
@@ -62,8 +72,8 @@ export interface WriteOptions {
 
 export class Database extends BaseService {
   readonly failpoints: Failpoints
-  private readonly level: Level<Uint8Array, Uint8Array>
-  private isDamaged = false
+  /** Made at the start: it opens by itself as soon as it is made. */
+  private level_: ClassicLevel<Uint8Array, Uint8Array> | undefined
 
   constructor(
     private readonly location: string,
@@ -72,12 +82,11 @@ export class Database extends BaseService {
   ) {
     super('database', log)
     this.failpoints = options.failpoints ?? NO_FAILPOINTS
-    this.level = new Level(location, {
-      keyEncoding: 'view',
-      valueEncoding: 'view',
-      cacheSize: 32 << 20,
-      writeBufferSize: 16 << 20,
-    })
+  }
+
+  private get level(): ClassicLevel<Uint8Array, Uint8Array> {
+    if (this.level_ === undefined) throw new StoreError('store-io', 'the database is not open')
+    return this.level_
   }
 
   /** The content of a record, undefined when there is none. Throws StoreError `store-corrupt` when it is damaged. */
@@ -101,13 +110,21 @@ export class Database extends BaseService {
       yield { key, content: this.unsealed(key, record) }
   }
 
-  /** Every record of a range as it is stored, seal and all, in key order. */
-  async *scanBare(range: KeyRange): AsyncGenerator<{ key: Uint8Array; record: Uint8Array }> {
-    const iterator = this.level.iterator(range)
+  /**
+   * Every record of a range as it is stored, seal and all, in key order. `careful`: slower, but of files that are damaged everything that can be
+   * read comes before the error.
+   */
+  async *scanBare(range: KeyRange, { careful = false } = {}): AsyncGenerator<RawRecord> {
+    // What LevelDB has read ahead is lost with an error: so it reads nothing ahead.
+    const iterator = this.level.iterator({ ...range, ...(careful ? { highWaterMarkBytes: 0 } : {}) })
     try {
-      for await (const [key, record] of iterator) yield { key, record }
-    } catch (error) {
-      throw error instanceof StoreError ? error : this.unreadable(error)
+      for (;;) {
+        const next = await this.guard(() => iterator.next())
+        if (next === undefined) return
+        yield { key: next[0], record: next[1] }
+      }
+    } finally {
+      await iterator.close()
     }
   }
 
@@ -120,16 +137,21 @@ export class Database extends BaseService {
 
   /** Deletes every record of a kind. */
   async clear(kind: RecordKind): Promise<void> {
-    await this.level.clear(kindRange(kind))
+    await this.guard(() => this.level.clear(kindRange(kind)))
+  }
+
+  private async guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw this.unreadable(error)
+    }
   }
 
   /** The error for damage that was found, after whoever runs the node was told: `throw database.damage(...)`. */
   damage(message: string, data: ErrorData = {}, cause?: unknown): StoreError {
     const error = new StoreError('store-corrupt', message, data, cause)
-    if (!this.isDamaged) {
-      this.isDamaged = true
-      this.options.onDamage?.(error)
-    }
+    this.options.onDamage?.(error)
     return error
   }
 
@@ -142,6 +164,7 @@ export class Database extends BaseService {
 
   /** A closed database is our own doing; whatever else keeps a record from being read counts as damage. */
   private unreadable(error: unknown): StoreError {
+    if (error instanceof StoreError) return error
     if (hasCode(error, 'LEVEL_DATABASE_NOT_OPEN')) {
       return new StoreError('store-io', 'the database is closed', {}, error)
     }
@@ -167,18 +190,56 @@ export class Database extends BaseService {
   }
 
   protected async onStart(): Promise<void> {
+    await this.refuseHeadless()
+    this.level_ = new ClassicLevel(this.location, {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+      cacheSize: 32 << 20,
+      writeBufferSize: 16 << 20,
+    })
     try {
-      await this.level.open()
+      await this.level_.open()
     } catch (error) {
       const cause = error instanceof Error ? error.cause : undefined
       if (hasCode(cause, 'LEVEL_LOCKED')) {
-        throw new StoreError('store-locked', `another daemon uses the data folder (${this.location})`, {}, error)
+        throw new StoreError(
+          'store-locked',
+          `another daemon uses the database ${this.location}: stop it first`,
+          {},
+          error,
+        )
       }
-      throw new StoreError('store-open', `the database at ${this.location} cannot be opened`, {}, error)
+      const why = cause instanceof Error ? cause.message : String(error)
+      if (NOT_DAMAGE.test(why)) {
+        const advice = 'see to its permissions, its disk and the limit of open files'
+        throw new StoreError(
+          'store-open',
+          `the database ${this.location} cannot be opened (${why}): ${advice}`,
+          {},
+          error,
+        )
+      }
+      throw this.damage(`the database cannot be opened (${why})`, {}, error)
     }
   }
 
+  /** LevelDB takes files without their CURRENT for nothing, and deletes them. */
+  private async refuseHeadless(): Promise<void> {
+    const names = await readdir(this.location).catch((): string[] => [])
+    const hasFiles = names.some((name) => /^MANIFEST-|\.(?:ldb|sst|log)$/.test(name))
+    if (hasFiles && !names.includes('CURRENT')) throw this.damage('the database has lost its file CURRENT')
+  }
+
   protected async onStop(): Promise<void> {
-    await this.level.close()
+    await this.level_?.close()
+  }
+}
+
+/** Makes files that do not open usable again, as far as they are whole, in no good order. Throws StoreError when even that fails. */
+export async function repairFiles(location: string): Promise<void> {
+  try {
+    await ClassicLevel.repair(location)
+  } catch (error) {
+    throw new StoreError('store-open', `the files of ${location} cannot be repaired`, {}, error)
   }
 }

@@ -2,15 +2,18 @@
  * Records of the chain as bytes, and what they become when read. Owns their shape; when they are written is chainStore.ts's. (protocol.md section 12)
  */
 import { type IncludedTransaction, readBody, writeBody } from '@kvchain/core/block'
+import { equalBytes } from '@kvchain/core/bytes'
 import { decodeAll, encodeWith } from '@kvchain/core/codec'
 import { type Account, decodeAccount, encodeAccount, isEmptyAccount } from '@kvchain/core/entry'
+import type { Genesis } from '@kvchain/core/genesis'
 import { encodeHeader, HEADER_BYTES, type Header, readHeader } from '@kvchain/core/header'
 import { PUBLIC_KEY_BYTES } from '@kvchain/core/keys'
 import { type Outcome, readOutcome, writeOutcome } from '@kvchain/core/outcome'
 import type { Transaction } from '@kvchain/core/transaction'
 import { sha256 } from '../crypto/sodium.js'
+import { StoreError } from '../runtime/errors.js'
 import type { Batch } from './database.js'
-import { recordKey } from './schema.js'
+import { recordKey, SCHEMA_VERSION } from './schema.js'
 
 /** A header as it is kept. */
 export interface StoredHeader {
@@ -35,6 +38,25 @@ export function decoded<T>(content: Uint8Array | undefined, decode: (bytes: Uint
 
 export function u32(value: number): Uint8Array {
   return encodeWith((writer) => writer.u32(value), 4)
+}
+
+/** Throws StoreError `store-schema`: what another version has written is left as it is. */
+export function checkSchema(content: Uint8Array): void {
+  const version = decodeAll(content, (reader) => reader.u32())
+  if (version === SCHEMA_VERSION) return
+  const age = version < SCHEMA_VERSION ? 'an older' : 'a newer'
+  const advice = 'use the version of kvchain that made it, or another folder with --data-dir'
+  throw new StoreError(
+    'store-schema',
+    `the data folder is of ${age} kvchain (schema ${version}, this one has ${SCHEMA_VERSION}): ${advice}`,
+    { version, expected: SCHEMA_VERSION },
+  )
+}
+
+/** Throws StoreError `store-network`. */
+export function checkNetwork(genesisHash: Uint8Array, genesis: Genesis): void {
+  if (equalBytes(genesisHash, genesis.hash)) return
+  throw new StoreError('store-network', 'the data folder belongs to another network: choose another with --data-dir')
 }
 
 /** A header from its record. */

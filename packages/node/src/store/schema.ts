@@ -44,6 +44,18 @@ const PREFIX = {
 
 export type RecordKind = keyof typeof PREFIX
 
+const KINDS = new Map<number | undefined, RecordKind>()
+for (const kind of Object.keys(PREFIX).filter(isKind)) KINDS.set(PREFIX[kind], kind)
+
+function isKind(name: string): name is RecordKind {
+  return Object.hasOwn(PREFIX, name)
+}
+
+/** The kind of the record under a key, undefined when it is none of ours. */
+export function kindOf(key: Uint8Array): RecordKind | undefined {
+  return KINDS.get(key[0])
+}
+
 function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
   const key = new Uint8Array(1 + id.length)
   key[0] = PREFIX[kind]

@@ -32,8 +32,13 @@ export function account(number: number): KeyPair {
 
 /** A network on which every hash is good enough. Accounts 1 to 3 begin with 1,000 coins each. */
 export function easyNetwork(changes: Partial<ConsensusParams> = {}): Network {
+  return parseNetwork(easyNetworkJson(changes))
+}
+
+/** Its network file. */
+export function easyNetworkJson(changes: Partial<ConsensusParams> = {}): object {
   const addressPrefix = 'kvtest'
-  return parseNetwork({
+  return {
     name: 'test',
     consensus: {
       addressPrefix,
@@ -56,7 +61,7 @@ export function easyNetwork(changes: Partial<ConsensusParams> = {}): Network {
       ...changes,
     },
     policy: { mining: 'always', settleDepth: 3, listen: [], bootstrap: [] },
-  })
+  }
 }
 
 export interface TransactionOptions {
@@ -154,6 +159,11 @@ export class TestLedger {
   async close(): Promise<void> {
     await this.stop()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  /** Stops everything and leaves the folder. */
+  leave(): Promise<void> {
+    return this.stop()
   }
 
   get tipHash(): string {
