@@ -1,4 +1,5 @@
 /** The entry of kvchain, the daemon's command: arguments in, exit code out. The daemon itself is loaded only to run. */
+import type { Command } from 'commander'
 import { readSettings } from './daemon/settings.js'
 import { errorLine, exitCodeFor, isDone } from './exits.js'
 import { EXIT_CODE_HELP, newProgram, spellOut } from './parsing.js'
@@ -23,6 +24,12 @@ The daemon prints 'kvchain: ready' when it is. SIGINT, SIGTERM or kvchain-cli st
 
 ${EXIT_CODE_HELP}`
 
+const DATABASE_HELP = `
+How far it is goes to standard error. check ends with 0 when all is sound, and with 1 when anything is damaged or it could not look.
+rebuild connects every block that is whole again, in a new database, and then deletes the old one; what is lost comes from peers.
+
+${EXIT_CODE_HELP}`
+
 /** @param args without the program and the script. */
 export async function main(args: readonly string[]): Promise<void> {
   toleratePipes()
@@ -33,7 +40,7 @@ export async function main(args: readonly string[]): Promise<void> {
     // The launcher knows what to say to somebody who has not built.
     if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') throw error
     process.exitCode = exitCodeFor(error)
-    const advice = process.exitCode === 2 ? ' (see kvchain daemon --help)' : ''
+    const advice = process.exitCode === 2 ? ` (see kvchain ${args[0] === 'db' ? 'db' : 'daemon'} --help)` : ''
     remark(`kvchain: ${errorLine(error)}${advice}`)
     setTimeout(() => process.exit(), LINGER_MS).unref()
   }
@@ -66,7 +73,34 @@ function daemonProgram() {
       const { runDaemon } = await import('./daemon/run.js')
       await runDaemon(settings)
     })
+  addDatabaseCommands(program)
   return program
+}
+
+/** On a data folder that no daemon uses. */
+function addDatabaseCommands(program: Command): void {
+  const db = newProgram('db').description(
+    'look at a data folder, or make its database anew; its daemon must be stopped',
+  )
+  program.addCommand(db)
+  const commands = [
+    ['check', 'look at everything in the database and say what is wrong', 'dbCheck'],
+    ['rebuild', 'make the database anew from what is whole of it', 'dbRebuild'],
+  ] as const
+  for (const [name, description, action] of commands) {
+    db.command(name)
+      .description(description)
+      .option('--network <name|file>', 'dev, lan, public, or a network file (dev)')
+      .option('--data-dir <dir>', 'the data folder (~/.kvchain/NETWORK)')
+      .option('--config <file>', 'JSON file with settings, named like the flags')
+      .option('--log-level <level>', 'trace, debug, info, warn, error or silent (warn)')
+      .addHelpText('after', DATABASE_HELP)
+      .action(async (flags: Record<string, unknown>) => {
+        const settings = readSettings(flags, { KVCHAIN_LOG_LEVEL: 'warn', ...process.env }, process.cwd())
+        const commands = await import('./db/commands.js')
+        await commands[action](settings)
+      })
+  }
 }
 
 function collect(value: string, previous: string[] | undefined): string[] {

@@ -8,6 +8,7 @@ import type { Network } from '@kvchain/core/params'
 import { Chain } from './chain/chain.js'
 import { type ChainNode, findForkPoint, HeaderTree, isBetter, pathBetween } from './chain/headerTree.js'
 import type { SignatureVerifier } from './crypto/verifyPool.js'
+import { type Progress, ProgressTeller } from './progress.js'
 import { StoreError } from './runtime/errors.js'
 import type { Failpoints } from './runtime/failpoints.js'
 import type { Log, Runtime } from './runtime/runtime.js'
@@ -34,15 +35,7 @@ export interface RebuildOptions {
   readonly verifier: SignatureVerifier
   readonly failpoints: Failpoints
   /** Told now and then. Default: the log. */
-  readonly onProgress?: (progress: RebuildProgress) => void
-}
-
-export interface RebuildProgress {
-  readonly height: number
-  /** The height that can be reached, as far as is known. */
-  readonly of: number
-  readonly blocksPerSecond: number
-  readonly secondsLeft: number
+  readonly onProgress?: (progress: Progress) => void
 }
 
 /** What came of it. */
@@ -60,12 +53,14 @@ const PROGRESS_MS = 2_000
  */
 export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
   const log = options.runtime.log.child({ module: 'rebuild' })
+  const { onProgress = (progress: Progress) => log.info(progress, 'making the database anew') } = options
+  const teller = new ProgressTeller(options.runtime.clock, PROGRESS_MS, onProgress)
   await resumeFolders(options)
   markSuspect(options, 'the database is damaged and is being made anew')
   await moveAside(options)
   let rebuilt: Rebuilt
   try {
-    rebuilt = await fill(options, log)
+    rebuilt = await fill(options, teller, log)
   } catch (error) {
     const isForeign = error instanceof StoreError && ['store-schema', 'store-network'].includes(error.code)
     if (isForeign) await moveBack(options)
@@ -78,7 +73,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
 }
 
 /** The new database, complete and closed when it resolves. */
-async function fill(options: RebuildOptions, log: Log): Promise<Rebuilt> {
+async function fill(options: RebuildOptions, teller: ProgressTeller, log: Log): Promise<Rebuilt> {
   const { dataDir, genesis, failpoints } = options
   await removeNew(dataDir)
   const database = new Database(newFolder(dataDir), log, { failpoints })
@@ -88,12 +83,12 @@ async function fill(options: RebuildOptions, log: Log): Promise<Rebuilt> {
     await chain.start()
     try {
       failpoints.pass('salvage-before')
-      const onFile = (done: number, of: number) => log.debug({ done, of }, 'reading the files of the database')
+      const onFile = (done: number, of: number) => teller.note('files read', done, of)
       const folder = damagedFolder(dataDir)
       const headers = await salvage({ dataDir, folder, genesis, log, target: database, onFile })
       failpoints.pass('salvage-after')
       failpoints.pass('replay-before')
-      const bestHeight = await new Replay(chain, options, log).run(headers)
+      const bestHeight = await new Replay(chain, options.genesis, teller, log).run(headers)
       failpoints.pass('replay-after')
       return { height: chain.tip.header.height, bestHeight }
     } finally {
@@ -123,18 +118,14 @@ function makeChain({ network, genesis, runtime, verifier }: RebuildOptions, data
 /** Connects the best chain whose blocks are whole. */
 class Replay {
   private readonly tree: HeaderTree
-  private toldMs: number
-  private readonly startMs: number
 
   constructor(
     private readonly chain: Chain,
-    private readonly options: RebuildOptions,
+    genesis: Genesis,
+    private readonly teller: ProgressTeller,
     private readonly log: Log,
   ) {
-    const { genesis, runtime } = options
     this.tree = new HeaderTree(genesis.header, genesis.hash)
-    this.startMs = runtime.clock.monotonicMs()
-    this.toldMs = this.startMs
   }
 
   /** Returns the height of the best header. */
@@ -170,7 +161,7 @@ class Replay {
         this.tree.markInvalid(node)
         return
       }
-      this.tell(goal.header.height)
+      this.teller.note('blocks connected', this.chain.tip.header.height, goal.header.height)
     }
     // The chain has found something wrong on the way.
     if (this.goal() === goal) this.tree.markInvalid(goal)
@@ -189,17 +180,5 @@ class Replay {
       this.log.warn({ code: error.code, height: node.header.height }, 'a stored block breaks a rule')
       return false
     }
-  }
-
-  private tell(of: number): void {
-    const nowMs = this.options.runtime.clock.monotonicMs()
-    if (nowMs < this.toldMs + PROGRESS_MS) return
-    this.toldMs = nowMs
-    const { height } = this.chain.tip.header
-    const perSecond = (height * 1_000) / (nowMs - this.startMs)
-    const secondsLeft = perSecond > 0 ? Math.round((of - height) / perSecond) : 0
-    const progress = { height, of, blocksPerSecond: Math.round(perSecond), secondsLeft }
-    if (this.options.onProgress !== undefined) this.options.onProgress(progress)
-    else this.log.info(progress, 'making the database anew')
   }
 }

@@ -42,20 +42,24 @@ export async function dataBytes(folder: string): Promise<number> {
 export async function readFiles(options: ReadFilesOptions): Promise<string[]> {
   const { dataDir, folder, log, onFile } = options
   const trying = tryingFile(dataDir)
-  const deadly = new Set((await readFile(trying, 'utf8').catch(() => '')).split('\n'))
+  const deadly = (await readFile(trying, 'utf8').catch(() => '')).split('\n').filter(Boolean)
   const damaged: string[] = []
   const names = await dataFiles(folder)
   for (const [index, name] of names.entries()) {
     onFile?.(index, names.length)
-    if (deadly.has(name)) {
+    if (deadly.includes(name)) {
       log.warn({ file: name }, 'a file is passed over: the process ended while it was read')
       damaged.push(name)
       continue
     }
     await appendFile(trying, `${name}\n`)
-    if (!(await readOne(name, options))) damaged.push(name)
-    await writeFile(trying, [...deadly].map((one) => `${one}\n`).join(''))
+    try {
+      if (!(await readOne(name, options))) damaged.push(name)
+    } finally {
+      await writeFile(trying, deadly.map((one) => `${one}\n`).join(''))
+    }
   }
+  if (deadly.length === 0) await rm(trying, { force: true })
   await rm(scratchFolder(dataDir), { recursive: true, force: true })
   return damaged
 }

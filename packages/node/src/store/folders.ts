@@ -161,6 +161,14 @@ export async function noteStop(dataDir: string): Promise<void> {
   await rm(runningFile(dataDir), { force: true })
 }
 
+/** Throws StoreError `store-open` when a data folder has no database, damaged or not. */
+export async function requireDatabase(dataDir: string): Promise<void> {
+  for (const place of [databaseFolder(dataDir), damagedFolder(dataDir), markerFile(dataDir)]) {
+    if (await exists(place)) return
+  }
+  throw new StoreError('store-open', `there is no database in ${dataDir}: choose another folder with --data-dir`)
+}
+
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,

@@ -56,7 +56,10 @@ export function checkSchema(content: Uint8Array): void {
 /** Throws StoreError `store-network`. */
 export function checkNetwork(genesisHash: Uint8Array, genesis: Genesis): void {
   if (equalBytes(genesisHash, genesis.hash)) return
-  throw new StoreError('store-network', 'the data folder belongs to another network: choose another with --data-dir')
+  throw new StoreError(
+    'store-network',
+    'the data folder belongs to another network: say which with --network, or choose another folder with --data-dir',
+  )
 }
 
 /** A header from its record. */

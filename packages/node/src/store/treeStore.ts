@@ -120,7 +120,8 @@ export class TreeStore implements TreeSource {
     throw this.database.damage('the stored state does not have the state root of the tip')
   }
 
-  private async openPages(): Promise<StateTree | undefined> {
+  /** The tree as its pages give it, of whatever root; undefined when there are none. Throws TreeError or StoreError for damaged ones. */
+  async openPages(): Promise<StateTree | undefined> {
     const top = this.database.read(recordKey.meta('tree'))
     if (top === undefined) return undefined
     const tree = StateTree.open(sha256, top, this, this.cache)
