@@ -1,3 +1,4 @@
+import { toHex } from '@kvchain/core/bytes'
 import { CodecError, decodeAll, encodeWith, Reader, Writer } from '@kvchain/core/codec'
 import { describe, expect, it } from 'vitest'
 import { codeOf, hex, thrownBy } from './helpers.js'
@@ -121,6 +122,14 @@ describe('Writer', () => {
       expect(writer.length).toBe(7000)
       expect([...writer.finish()]).toEqual([...expected, ...new Array<number>(5000).fill(9)])
     }
+  })
+
+  it('writes no integer that it could not read again', () => {
+    for (const value of [0, 2 ** 32 - 1])
+      expect(read(toHex(encodeWith((writer) => writer.u32(value))), (reader) => reader.u32())).toBe(value)
+    for (const value of [-1, 2 ** 32, 0.5, Number.NaN]) expect(codeOf(() => new Writer().u32(value))).toBe('assertion')
+    for (const value of [-1, 2 ** 53, 0.5, Number.NaN]) expect(codeOf(() => new Writer().u64(value))).toBe('assertion')
+    expect(toHex(new Writer().u64(0).finish())).toBe('0000000000000000')
   })
 
   it('hands out a copy', () => {
