@@ -86,7 +86,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** The rooms of packages/node from the lowest up: a room may use those before it, and itself. */
-const ROOMS = ['runtime', 'crypto', 'store', 'chain', 'mempool', 'miner', 'net', 'sync', 'rpc']
+const ROOMS = ['runtime', 'crypto', 'store', 'chain', 'mempool', 'miner', 'net', 'sync', 'rpc', 'http']
 
 function roomOf(path: string): string | undefined {
   return /^packages\/node\/src\/([^/]+)\//.exec(path)?.[1]

@@ -62,6 +62,8 @@ function daemonProgram() {
     .option('--mine [always|pending]', 'mine: always, or only while something waits; alone, what the network suggests')
     .option('--miner-threads <n>', 'threads that mine (1)')
     .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')
+    .option('--http <address:port>', 'serve HTTP too, such as 127.0.0.1:8080 (JSON-RPC, REST, metrics)')
+    .option('--http-allow-remote', 'let --http be an address that other machines reach')
     .option('--config <file>', 'JSON file with settings, named like the flags')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (info)')
     .option('--log-format <format>', 'pretty or json (pretty on a terminal)')

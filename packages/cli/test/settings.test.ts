@@ -34,6 +34,27 @@ test('the defaults', () => {
   })
 })
 
+test.each([
+  ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],
+  ['localhost:0', { host: '127.0.0.1', port: 0 }],
+  ['8080', { host: '127.0.0.1', port: 8080 }],
+  ['[::1]:65535', { host: '::1', port: 65_535 }],
+  ['0.0.0.0:80', { host: '0.0.0.0', port: 80 }],
+])('--http %s', (text, http) => {
+  expect(readSettings({ http: text }, {}, '/cwd').http).toEqual(http)
+  expect(readSettings({}, { KVCHAIN_HTTP: text, KVCHAIN_HTTP_ALLOW_REMOTE: 'yes' }, '/cwd')).toMatchObject({
+    http,
+    httpAllowRemote: true,
+  })
+})
+
+test.each(['', '127.0.0.1', ':80', 'example.org:80', '127.0.0.1:65536', '127.0.0.1:x', '::1:80', '1.2.3.4.5:80'])(
+  '--http %s makes no sense',
+  (text) => {
+    expect(() => readSettings({ http: text }, {}, '/cwd')).toThrow(/--http is ADDRESS:PORT/)
+  },
+)
+
 test('flags win over variables, variables over the file', async () => {
   const file = await config({
     network: 'lan',

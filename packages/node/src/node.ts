@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { toAddress } from '@kvchain/core/address'
 import type { Network } from '@kvchain/core/params'
+import type { HttpServer } from './http/server.js'
 import { type Identity, loadIdentity } from './identity.js'
 import { Ledger } from './ledger.js'
 import type { Mempool } from './mempool/mempool.js'
@@ -43,6 +44,17 @@ export interface NodeOptions {
   readonly mine: MiningMode
   readonly minerThreads: number
   readonly rpcSocket: string
+  /** Where to serve HTTP; not at all when left out. */
+  readonly http?: HttpListen | undefined
+}
+
+export interface HttpListen {
+  /** An IP address. */
+  readonly host: string
+  /** 0: one that the system chooses. */
+  readonly port: number
+  /** Whether `host` may be one that other machines reach. */
+  readonly allowRemote: boolean
 }
 
 export interface NodeDeps {
@@ -61,6 +73,7 @@ export interface NodeSummary {
   readonly network: string
   readonly genesis: string
   readonly tip: { readonly height: number; readonly hash: string }
+  readonly http?: { readonly url: string; readonly tokenFile: string }
 }
 
 /** Connections at most; far more than the eight that a node looks for. */
@@ -83,6 +96,7 @@ export class KvNode extends BaseService {
   private readonly started: Service[] = []
   private readonly runtime: Runtime
   private readonly startedAtMs: number
+  private http: HttpServer | undefined
   private stopRequest: () => void = () => {}
   private summarise: () => NodeSummary | undefined = () => undefined
 
@@ -124,6 +138,7 @@ export class KvNode extends BaseService {
       network: network.name,
       genesis: hex(ledger.genesis.hash),
       tip: { height: ledger.chain.tip.header.height, hash: hex(ledger.chain.tip.hash) },
+      ...(this.http === undefined ? {} : { http: { url: this.http.url, tokenFile: this.http.tokenFile } }),
     })
   }
 
@@ -195,7 +210,18 @@ export class KvNode extends BaseService {
       ...proofHandlers(context, prover),
       ...nodeHandlers(context, { ...facts, version: await readVersion() }),
     }
+    const health = {
+      height: () => chain.tip.header.height,
+      isSyncing: () => net.sync.isSyncing,
+      peers: () => net.host.peerIds().length,
+    }
     await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError }))
+    if (options.http !== undefined) {
+      // Only who asks for it pays for loading it.
+      const { HttpServer } = await import('./http/server.js')
+      const deps = { runtime, handlers, toRpcError, health }
+      this.http = await this.begin(new HttpServer({ ...options.http, dataDir: options.dataDir }, deps))
+    }
     await this.begin(miner)
   }
 

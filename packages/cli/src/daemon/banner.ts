@@ -27,6 +27,9 @@ export function banner(facts: BannerFacts): string {
     ['tip', `height ${summary.tip.height} (${summary.tip.hash.slice(0, 16)}…)`],
     ['data', options.dataDir],
     ['socket', options.rpcSocket],
+    ...(summary.http === undefined
+      ? []
+      : [['http', `${summary.http.url} (token in ${summary.http.tokenFile})`] as const]),
     ['account', summary.account],
     ...summary.addresses.map((address, index) => [index === 0 ? 'listening' : '', address] as const),
     ['mining', options.mine === 'off' ? 'off (--mine turns it on)' : `${MINING[options.mine]}, ${threads}`],

@@ -3,6 +3,7 @@
  * how it is called and read, so that the three ways know the same settings. Throws usage errors only; touches nothing but the file.
  */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { usageError } from '../exits.js'
 import { parseCount } from '../parsing.js'
@@ -22,8 +23,16 @@ export interface Settings {
   readonly mine: (typeof MINING_MODES)[number]
   readonly minerThreads: number
   readonly rpcSocket?: string
+  readonly http?: HttpAddress
+  readonly httpAllowRemote?: boolean
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly logFormat?: (typeof LOG_FORMATS)[number]
+}
+
+export interface HttpAddress {
+  /** An IP address. */
+  readonly host: string
+  readonly port: number
 }
 
 const DEFAULTS = {
@@ -41,6 +50,7 @@ export type Flags = Readonly<Record<string, unknown>>
 
 /** More threads than this no machine has. */
 const MAX_THREADS = 1024
+const MAX_PORT = 65_535
 
 /** Where a setting was found, for the error message and for paths. */
 interface Source {
@@ -67,6 +77,8 @@ const READERS: { readonly [K in keyof Complete]: Reader<Complete[K]> } = {
   },
   minerThreads: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_THREADS),
   rpcSocket: (texts, source) => path(texts, source),
+  http: (texts, source) => httpAddress(single(texts, source), source),
+  httpAllowRemote: yesNo,
   logLevel: (texts, source) => oneOf(single(texts, source), LOG_LEVELS, source),
   logFormat: (texts, source) => oneOf(single(texts, source), LOG_FORMATS, source),
 }
@@ -167,6 +179,15 @@ function path(parts: readonly string[], source: Source): string {
 /** A name stands for itself; what looks like a file is one, and is sought where the setting was made. */
 function networkName(text: string, source: Source): string {
   return text.includes('/') || text.endsWith('.json') ? resolve(resolvePath(text, source.base)) : text
+}
+
+/** `HOST:PORT`, or `PORT` of this machine alone; the host is an address, for a name may mean several. */
+function httpAddress(text: string, source: Source): HttpAddress {
+  const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d{1,5})$/.exec(text)
+  const host = (match?.[1] ?? match?.[2] ?? 'localhost').replace(/^localhost$/, '127.0.0.1')
+  const port = Number(match?.[3] ?? Number.NaN)
+  if (isIP(host) !== 0 && port <= MAX_PORT) return { host, port }
+  throw usageError(`${source.name} is ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, not '${text}'`)
 }
 
 function yesNo(parts: readonly string[], source: Source): boolean {

@@ -7,7 +7,7 @@ import { checkParams, type Handlers, isMethodName, type MethodName } from '@kvch
 import { RPC_ERRORS, type RpcErrorName } from '@kvchain/client/rpcErrors'
 import { isWellFormed } from '@kvchain/client/text'
 import { AssertionError, type ErrorData, KvError } from '@kvchain/core/errors'
-import type { Log } from '../runtime/runtime.js'
+import type { Clock, Log } from '../runtime/runtime.js'
 
 /** An error as a caller sees it. */
 export interface RpcFailure {
@@ -18,6 +18,24 @@ export interface RpcFailure {
 
 /** Says what a caller is told of a typed error. */
 export type ToRpcError = (error: KvError) => RpcFailure
+
+/** How a call ended. */
+export type CallOutcome =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly failure: RpcFailure }
+
+/** A call that has ended, for whoever counts them. */
+export interface CallRecord {
+  /** `unknown` for a name that is not in the contract. */
+  readonly method: MethodName | 'unknown'
+  readonly outcome: RpcErrorName | 'ok'
+  readonly durationMs: number
+}
+
+/** No request of the contract has more than five levels, a batch around it included. */
+export const MAX_DEPTH = 20
+/** Requests in a batch, unless said otherwise. */
+export const MAX_BATCH = 100
 
 export interface DispatcherOptions {
   /** Levels of objects and lists in a line. */
@@ -31,7 +49,10 @@ export interface DispatcherOptions {
 export interface DispatcherDeps {
   readonly handlers: Handlers
   readonly toRpcError: ToRpcError
+  readonly clock: Clock
   readonly log: Log
+  /** Told of every call once it has ended. */
+  readonly onCall?: ((call: CallRecord) => void) | undefined
 }
 
 /** What a line holds: one message, several, or something to complain about at once. */
@@ -85,38 +106,49 @@ export class Dispatcher {
       const text = 'a request must have jsonrpc: "2.0" and the name of a method'
       return errorText(id ?? null, { name: 'invalid-request', message: text })
     }
-    const answer = await this.carryOut(method, request.get('params'), id ?? null, signal)
-    return id === undefined ? undefined : answer
+    const outcome = await this.call(method, request.get('params'), signal)
+    return id === undefined ? undefined : this.answerText(id, outcome)
   }
 
-  private async carryOut(method: string, params: unknown, id: Id, signal: AbortSignal): Promise<string> {
-    if (!isMethodName(method)) {
-      return errorText(id, { name: 'unknown-method', message: `there is no method ${quote(method)}` })
-    }
-    if (signal.aborted) return errorText(id, UNAVAILABLE)
+  /** Carries out one call by name. Resolves with what came of it, whatever the name and the parameters. Never rejects. */
+  async call(method: string, params: unknown, signal: AbortSignal): Promise<CallOutcome> {
+    const { clock, onCall } = this.deps
+    const startMs = clock.monotonicMs()
+    const outcome = await this.carryOut(method, params, signal)
+    onCall?.({
+      method: isMethodName(method) ? method : 'unknown',
+      outcome: outcome.ok ? 'ok' : outcome.failure.name,
+      durationMs: clock.monotonicMs() - startMs,
+    })
+    return outcome
+  }
+
+  private async carryOut(method: string, params: unknown, signal: AbortSignal): Promise<CallOutcome> {
+    if (!isMethodName(method)) return failed({ name: 'unknown-method', message: `there is no method ${quote(method)}` })
+    if (signal.aborted) return failed(UNAVAILABLE)
     try {
-      return await this.call(method, params, id, signal)
+      return await this.handle(method, params, signal)
     } catch (error) {
-      return errorText(id, signal.aborted ? UNAVAILABLE : this.toFailure(method, error))
+      return failed(signal.aborted ? UNAVAILABLE : this.toFailure(method, error))
     }
   }
 
-  private async call<M extends MethodName>(method: M, params: unknown, id: Id, signal: AbortSignal): Promise<string> {
+  private async handle<M extends MethodName>(method: M, params: unknown, signal: AbortSignal): Promise<CallOutcome> {
     const checked = checkParams(method, params)
     if (!checked.ok) {
       const { field, message } = checked.problem
-      return errorText(id, { name: 'invalid-params', message, data: { field } })
+      return failed({ name: 'invalid-params', message, data: { field } })
     }
     const odd = findIllFormed(checked.value)
     if (odd !== undefined) {
-      return errorText(id, {
-        name: 'invalid-params',
-        message: `${odd} is no well-formed Unicode`,
-        data: { field: odd },
-      })
+      return failed({ name: 'invalid-params', message: `${odd} is no well-formed Unicode`, data: { field: odd } })
     }
-    const result = await this.deps.handlers[method](checked.value, { signal })
-    const answer = JSON.stringify({ jsonrpc: '2.0', id, result })
+    return { ok: true, result: await this.deps.handlers[method](checked.value, { signal }) }
+  }
+
+  private answerText(id: Id, outcome: CallOutcome): string {
+    if (!outcome.ok) return errorText(id, outcome.failure)
+    const answer = JSON.stringify({ jsonrpc: '2.0', id, result: outcome.result })
     const bytes = Buffer.byteLength(answer)
     return bytes <= this.options.maxAnswerBytes ? answer : tooLargeText(id, bytes, this.options.maxAnswerBytes)
   }
@@ -148,10 +180,19 @@ export function errorText(id: Id, failure: RpcFailure): string {
   })
 }
 
+/** What a caller is told whose answer is over a bound. */
+export function tooLarge(bytes: number, maxBytes: number): RpcFailure {
+  const message = `the answer has ${bytes} bytes, over the bound of ${maxBytes}: ask for less at a time`
+  return { name: 'refused', message, data: { rule: 'answer-size', bytes, maxBytes } }
+}
+
 /** The text for an answer that is over a bound. */
 export function tooLargeText(id: Id, bytes: number, maxBytes: number): string {
-  const message = `the answer has ${bytes} bytes, over the bound of ${maxBytes}: ask for less at a time`
-  return errorText(id, { name: 'refused', message, data: { rule: 'answer-size', bytes, maxBytes } })
+  return errorText(id, tooLarge(bytes, maxBytes))
+}
+
+function failed(failure: RpcFailure): CallOutcome {
+  return { ok: false, failure }
 }
 
 function bad(name: RpcErrorName, message: string): Parsed {

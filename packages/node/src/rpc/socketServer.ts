@@ -16,7 +16,15 @@ import { OptionsError } from '../runtime/errors.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { RpcConnection } from './connection.js'
-import { Dispatcher, errorText, type RpcFailure, type ToRpcError } from './dispatcher.js'
+import {
+  type CallRecord,
+  Dispatcher,
+  errorText,
+  MAX_BATCH,
+  MAX_DEPTH,
+  type RpcFailure,
+  type ToRpcError,
+} from './dispatcher.js'
 
 export interface RpcServerOptions {
   readonly socketPath: string
@@ -38,10 +46,10 @@ export interface RpcServerDeps {
   readonly runtime: Runtime
   readonly handlers: Handlers
   readonly toRpcError: ToRpcError
+  /** Told of every call once it has ended. */
+  readonly onCall?: ((call: CallRecord) => void) | undefined
 }
 
-/** No request of the contract has more than five levels, a batch around it included. */
-const MAX_DEPTH = 20
 /** A daemon that lives accepts at once, however busy: the kernel does it. */
 const PROBE_MS = 1_000
 
@@ -58,10 +66,16 @@ export class RpcServer extends BaseService {
     this.dispatcher = new Dispatcher(
       {
         maxDepth: MAX_DEPTH,
-        maxBatch: options.maxBatch ?? 100,
+        maxBatch: options.maxBatch ?? MAX_BATCH,
         maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
       },
-      { handlers: deps.handlers, toRpcError: deps.toRpcError, log: this.log },
+      {
+        handlers: deps.handlers,
+        toRpcError: deps.toRpcError,
+        clock: deps.runtime.clock,
+        log: this.log,
+        onCall: deps.onCall,
+      },
     )
     this.server = createServer({ allowHalfOpen: true }, (socket) => this.onConnection(socket))
   }
