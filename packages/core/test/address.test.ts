@@ -117,6 +117,13 @@ describe('namespaces', () => {
     expect(codeOf(() => namespaceOwner(fromUtf8(key), 'kv'))).toBe(code)
   })
 
+  it('without a / where an address can end, say what they must read', () => {
+    for (const key of ['@', '@alice', `@${'q'.repeat(200)}/`]) {
+      expect(thrownBy(() => namespaceOwner(text(key), 'kv')).message).toContain('@<address>/')
+    }
+    expect(thrownBy(() => namespaceOwner(text('@alice/'), 'kv')).message).toContain('not an address')
+  })
+
   it('refuse bytes that only look like an address', () => {
     const key = text(own)
     for (let at = 1; at < key.length - 1; at++) {

@@ -62,6 +62,7 @@ describe('Reader', () => {
     short.fixed(3)
     const error = thrownBy(() => how(short))
     expect(error).toMatchObject({ code: 'codec-truncated', data: { offset: 3 } })
+    expect(error.message).toBe(`${length} bytes wanted, ${length - 1} left`)
     expect(short.offset).toBe(3)
   })
 
