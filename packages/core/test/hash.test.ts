@@ -29,4 +29,17 @@ describe('tagged hashes', () => {
     const joined = taggedHash(sha256, DOMAIN.value, text('onetwo'))
     expect(taggedHash(sha256, DOMAIN.value, a, b)).toEqual(joined)
   })
+
+  it('put short messages together in one place for each length, and hold on to no long ones', () => {
+    const messages: Uint8Array[] = []
+    const keep = (message: Uint8Array) => {
+      messages.push(message)
+      return sha256(message)
+    }
+    for (const bytes of [32, 144, 145, 1_000]) {
+      messages.length = 0
+      for (let i = 0; i < 2; i++) taggedHash(keep, DOMAIN.value, new Uint8Array(bytes))
+      expect([bytes, messages[0] === messages[1]]).toEqual([bytes, bytes <= 144])
+    }
+  })
 })
