@@ -252,6 +252,7 @@ const entry = (value: string, encoding: 'utf8' | 'base64' = 'utf8'): Result<'kv_
   blockHash: HASH,
   confirmations: 1,
   settled: false,
+  reversal: { attackerShare: 0.1, probability: 0.2 },
   owner: ADDRESS,
   writers: 'private',
   txid: HASH,
@@ -405,8 +406,15 @@ describe('against a daemon', () => {
           { ...entry('x'), ...place, deleted: true, value: null, author: ADDRESS, timestampMs: 0 },
           { ...entry('x\ny'), ...place, deleted: false, author: ADDRESS, timestampMs: 0 },
         ].map(
-          ({ key: _key, keyEncoding: _encoding, settled: _settled, writers: _writers, tip: _tip, ...version }) =>
-            version,
+          ({
+            key: _key,
+            keyEncoding: _encoding,
+            settled: _settled,
+            reversal: _reversal,
+            writers: _writers,
+            tip: _tip,
+            ...version
+          }) => version,
         ),
       }),
       node_status: () => ({
@@ -425,7 +433,7 @@ describe('against a daemon', () => {
         mining: { mode: 'pending', active: true, threads: 2, hashRate: 1_234_567, address: ADDRESS },
         settleDepth: 6,
       }),
-      coin_balance: () => ({ address: ADDRESS, balance: 5, accountNonce: 1, tip: TIP }),
+      coin_balance: () => ({ address: ADDRESS, balance: 5, accountNonce: 1, nextNonce: 1, tip: TIP }),
       chain_block: () => ({
         ...tip,
         parent: HASH,
@@ -566,5 +574,5 @@ test('the launchers are named in package.json and say what to do when nothing is
     const code = await new Promise<number | null>((done) => child.on('close', done))
     expect({ code, err }).toEqual({ code: 1, err: `${name}: not built yet; run: npm ci && npm run build\n` })
   }
-  expect(Object.keys(CONTRACT)).toHaveLength(19)
+  expect(Object.keys(CONTRACT)).toHaveLength(25)
 })

@@ -12,9 +12,18 @@ import { kvMethods } from './contract/kv.js'
 import { nodeMethods } from './contract/node.js'
 import { proofMethods } from './contract/proof.js'
 import { txMethods } from './contract/tx.js'
+import { watchMethods } from './contract/watch.js'
 
 /** Every method: name, parameters, result, summary. */
-export const CONTRACT = { ...kvMethods, ...proofMethods, ...coinMethods, ...txMethods, ...chainMethods, ...nodeMethods }
+export const CONTRACT = {
+  ...kvMethods,
+  ...watchMethods,
+  ...proofMethods,
+  ...coinMethods,
+  ...txMethods,
+  ...chainMethods,
+  ...nodeMethods,
+}
 
 export type MethodName = keyof typeof CONTRACT
 /** What a method takes, always by name. */

@@ -67,6 +67,7 @@ function makeHandlers(): Handlers & {
         blockHash: HASH,
         confirmations: 1,
         settled: false,
+        reversal: { attackerShare: 0.1, probability: 0.2 },
         owner: 'kv1x',
         writers: 'private' as const,
         txid: HASH,
@@ -110,6 +111,7 @@ function makeHandlers(): Handlers & {
       address,
       balance: 5,
       accountNonce: 0,
+      nextNonce: 0,
       tip: TIP,
     }),
     tx_submit: refuse,
@@ -126,6 +128,12 @@ function makeHandlers(): Handlers & {
     net_peers: async () => ({ peers: [] }),
     node_stop: async () => ({ stopping: true as const }),
     'rpc.discover': refuse,
+    kv_batch: refuse,
+    kv_scan: refuse,
+    kv_watch: refuse,
+    coin_fee: refuse,
+    tx_follow: refuse,
+    chain_reorgs: refuse,
   }
   return handlers
 }

@@ -3,8 +3,10 @@
  * its own. Nothing in this package imports it.
  */
 import { readFile } from 'node:fs/promises'
+import type { HandlerContext, Params } from '@kvchain/client/contract'
 import { toAddress } from '@kvchain/core/address'
 import type { Network } from '@kvchain/core/params'
+import { ReorgWatch } from './chain/reorgWatch.js'
 import type { HttpServer } from './http/server.js'
 import { type Identity, loadIdentity } from './identity.js'
 import { Ledger } from './ledger.js'
@@ -26,12 +28,14 @@ import { type NodeFacts, nodeHandlers } from './rpc/nodeHandlers.js'
 import { proofHandlers } from './rpc/proofHandlers.js'
 import { Prover } from './rpc/prover.js'
 import { RpcServer } from './rpc/socketServer.js'
-import { TxWaiter } from './rpc/txStatus.js'
+import { ReorgedOut, TxWaiter } from './rpc/txStatus.js'
+import { Watcher } from './rpc/watcher.js'
 import { Writer } from './rpc/writer.js'
 import { type Failpoints, NO_FAILPOINTS } from './runtime/failpoints.js'
 import { hex } from './runtime/hex.js'
 import type { Runtime } from './runtime/runtime.js'
 import { BaseService, type Service } from './runtime/service.js'
+import { ReorgLog } from './store/reorgLog.js'
 import { Sync } from './sync/sync.js'
 
 export interface NodeOptions {
@@ -44,6 +48,8 @@ export interface NodeOptions {
   readonly mine: MiningMode
   readonly minerThreads: number
   readonly rpcSocket: string
+  /** Blocks that a reorg must take off the main chain to ring the alarm; half the network's settle depth when left out. */
+  readonly reorgAlarmDepth?: number
   /** Where to serve HTTP; not at all when left out. */
   readonly http?: HttpListen | undefined
 }
@@ -182,7 +188,12 @@ export class KvNode extends BaseService {
     const { params, policy } = options.network
     const powPool = await this.begin(new PowPool({ threads: options.minerThreads }, { runtime }))
     const context = { chain, mempool, runtime, prefix: params.addressPrefix, settleDepth: policy.settleDepth }
-    const waiter = new TxWaiter(context)
+    const reorgLog = new ReorgLog(ledger.database)
+    const alarmDepth = options.reorgAlarmDepth ?? Math.max(2, Math.ceil(policy.settleDepth / 2))
+    await this.begin(new ReorgWatch({ alarmDepth }, { runtime, chain, reorgLog }))
+    const statusContext = { ...context, reorgedOut: new ReorgedOut(chain) }
+    const waiter = new TxWaiter(statusContext)
+    const watcher = new Watcher(context)
     if (options.mine === 'pending' && params.targetRule !== 'fixed') {
       const advice =
         'mining only while something is pending makes the target of this network ever easier: use --mine=always'
@@ -206,7 +217,8 @@ export class KvNode extends BaseService {
     const writer = new Writer({ chain, mempool, own, account: identity.account })
     const handlers = {
       ...kvHandlers(context, writer),
-      ...chainHandlers(context, writer, waiter),
+      ...chainHandlers(statusContext, writer, waiter, reorgLog),
+      kv_watch: (params: Params<'kv_watch'>, { signal }: HandlerContext) => watcher.watch(params, signal),
       ...proofHandlers(context, prover),
       ...nodeHandlers(context, { ...facts, version: await readVersion() }),
     }

@@ -1,6 +1,17 @@
 /** The chain methods: blocks and the tip. */
 import { type Static, Type } from 'typebox'
-import { Address, Count, closed, Hash, HexNumber, type MethodSpec, Outcome, Tip } from './schemas.js'
+import {
+  Address,
+  Count,
+  closed,
+  Hash,
+  HexNumber,
+  keyFields,
+  type MethodSpec,
+  Outcome,
+  Positive,
+  Tip,
+} from './schemas.js'
 
 export const BlockTransaction = closed({ txid: Hash, sender: Address, outcome: Outcome, operations: Count })
 export type BlockTransaction = Static<typeof BlockTransaction>
@@ -23,7 +34,39 @@ export const ChainBlock = closed({
 })
 export type ChainBlock = Static<typeof ChainBlock>
 
+const Place = closed({ height: Count, hash: Hash })
+/** A reorg that the daemon saw. */
+export const ChainReorg = closed({
+  number: Positive,
+  timeMs: Count,
+  depth: Type.Integer({ minimum: 1, description: 'blocks that left the main chain' }),
+  fork: Place,
+  from: Place,
+  to: Place,
+  alarm: Type.Boolean({ description: 'as deep as the alarm is set, or deeper' }),
+  lost: Type.Array(
+    closed({
+      ...keyFields,
+      version: Positive,
+      txid: Hash,
+      replacedBy: Type.Optional(Hash),
+    }),
+    { description: 'versions that the new branch has not, or not by the same transaction: the first 1,000' },
+  ),
+  lostCount: Count,
+})
+export type ChainReorg = Static<typeof ChainReorg>
+
 export const chainMethods = {
+  chain_reorgs: {
+    summary: 'The reorgs that this daemon saw, newest first, with what keys lost.',
+    params: closed({
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: '20 when left out' })),
+      before: Type.Optional(Positive),
+    }),
+    result: closed({ reorgs: Type.Array(ChainReorg) }),
+    errors: ['unavailable'],
+  },
   chain_tip: {
     summary: 'The last block of the main chain.',
     params: closed({}),

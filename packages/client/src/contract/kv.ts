@@ -4,20 +4,34 @@ import {
   AccessChange,
   Address,
   AnswerEncoding,
+  AttackerShare,
   Count,
   closed,
   Expect,
-  Fee,
   Hash,
+  KeyEncoding,
+  KeyText,
   keyFields,
   keyParams,
   type MethodSpec,
   Positive,
   Receipt,
+  Reversal,
   TipRef,
   ValueEncoding,
   Writers,
+  writeParams,
 } from './schemas.js'
+
+/** How sure a version is. */
+const sureFields = {
+  pending: Type.Optional(Type.Literal(true, { description: 'in no block yet: height and blockHash are missing' })),
+  height: Type.Optional(Count),
+  blockHash: Type.Optional(Hash),
+  confirmations: Count,
+  settled: Type.Boolean({ description: 'has at least as many confirmations as the network calls settled' }),
+  reversal: Reversal,
+}
 
 /** What a key holds, and how sure that is. */
 export const KvEntry = closed({
@@ -25,10 +39,7 @@ export const KvEntry = closed({
   value: Type.String(),
   encoding: AnswerEncoding,
   version: Positive,
-  height: Count,
-  blockHash: Hash,
-  confirmations: Count,
-  settled: Type.Boolean({ description: 'has at least as many confirmations as the network calls settled' }),
+  ...sureFields,
   owner: Address,
   writers: Writers,
   txid: Hash,
@@ -61,6 +72,53 @@ export const KvHistory = closed({
 })
 export type KvHistory = Static<typeof KvHistory>
 
+/** One key of a scan. */
+export const KvScanned = closed({
+  ...keyFields,
+  deleted: Type.Optional(Type.Literal(true)),
+  value: Type.Optional(Type.String({ description: 'missing for keys only, and for deleted keys' })),
+  encoding: Type.Optional(AnswerEncoding),
+  version: Positive,
+  height: Count,
+  confirmations: Count,
+  owner: Address,
+  txid: Hash,
+})
+export type KvScanned = Static<typeof KvScanned>
+
+export const KvScan = closed({
+  entries: Type.Array(KvScanned, { description: 'in the order of their bytes' }),
+  next: Type.Optional(closed({ ...keyFields }, { description: 'where the next page begins: give it as `after`' })),
+  tip: TipRef,
+})
+export type KvScan = Static<typeof KvScan>
+
+const keyed = { ...keyParams, expect: Type.Optional(Expect) }
+/** One operation of a batch. */
+export const BatchOperation = Type.Union([
+  closed({
+    op: Type.Literal('put'),
+    ...keyed,
+    value: Type.String(),
+    encoding: Type.Optional(ValueEncoding),
+    access: Type.Optional(AccessChange),
+  }),
+  closed({ op: Type.Literal('delete'), ...keyed }),
+  closed({
+    op: Type.Literal('access'),
+    ...keyed,
+    owner: Type.Optional(Address),
+    access: Type.Optional(AccessChange),
+  }),
+  closed({ op: Type.Literal('assert'), ...keyParams, expect: Expect }),
+  closed({ op: Type.Literal('send'), to: Address, amount: Positive }),
+])
+export type BatchOperation = Static<typeof BatchOperation>
+
+/** Operations in one transaction, by the format (protocol.md). */
+export const MAX_BATCH_OPERATIONS = 1_000
+export const MAX_SCAN = 1_000
+
 export const kvMethods = {
   kv_put: {
     summary: 'Write a value under a key.',
@@ -69,7 +127,7 @@ export const kvMethods = {
       ...keyParams,
       value: Type.String(),
       encoding: Type.Optional(ValueEncoding),
-      fee: Type.Optional(Fee),
+      ...writeParams,
       expect: Type.Optional(Expect),
       access: Type.Optional(AccessChange),
     }),
@@ -78,7 +136,7 @@ export const kvMethods = {
   },
   kv_delete: {
     summary: 'Delete a key; its history stays.',
-    params: closed({ ...keyParams, fee: Type.Optional(Fee), expect: Type.Optional(Expect) }),
+    params: closed({ ...keyParams, ...writeParams, expect: Type.Optional(Expect) }),
     result: Receipt,
     errors: ['refused', 'busy', 'unavailable'],
   },
@@ -86,19 +144,56 @@ export const kvMethods = {
     summary: 'Hand a key over, or say who may write it.',
     params: closed({
       ...keyParams,
-      fee: Type.Optional(Fee),
+      ...writeParams,
+      expect: Type.Optional(Expect),
       owner: Type.Optional(Address),
       access: Type.Optional(AccessChange),
     }),
     result: Receipt,
     errors: ['refused', 'busy', 'unavailable'],
   },
+  kv_batch: {
+    summary: 'Several operations as one transaction: all of them, or none.',
+    params: closed({
+      operations: Type.Array(BatchOperation, { minItems: 1, maxItems: MAX_BATCH_OPERATIONS }),
+      ...writeParams,
+    }),
+    result: Receipt,
+    errors: ['refused', 'busy', 'unavailable'],
+  },
   kv_get: {
-    summary: 'Read a key as of the tip, or as of an older height.',
-    help: 'not-found when the key is absent or deleted there; error.data then has the height and hash of the block that was read at.',
-    params: closed({ ...keyParams, height: Type.Optional(Count) }),
+    summary: 'Read a key as of the tip, as of an older block, or with this daemon’s own pending writes.',
+    help: 'Of height, hash, minConfirmations and pending, one at most. not-found when the key is absent or deleted there; error.data then has the height and hash of the block that was read at.',
+    params: closed({
+      ...keyParams,
+      height: Type.Optional(Count),
+      hash: Type.Optional(Hash),
+      minConfirmations: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'as of the newest block that has so many' }),
+      ),
+      pending: Type.Optional(
+        Type.Boolean({ description: 'with what the mempool of this daemon would make of the key' }),
+      ),
+      attackerShare: Type.Optional(AttackerShare),
+    }),
     result: KvEntry,
     errors: ['not-found', 'unavailable'],
+  },
+  kv_scan: {
+    summary: 'Keys in order, from a prefix on, a page at a time.',
+    help: 'A page ends after `limit` keys, or when it has grown large; page on with `after`: the `next` of the page before. As of the tip.',
+    params: closed({
+      prefix: Type.Optional(
+        Type.String({ maxLength: 1024, description: 'only keys that begin so; every key when left out' }),
+      ),
+      after: Type.Optional(KeyText),
+      keyEncoding: Type.Optional(KeyEncoding),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_SCAN, description: '100 when left out' })),
+      keysOnly: Type.Optional(Type.Boolean()),
+      deleted: Type.Optional(Type.Boolean({ description: 'deleted keys too' })),
+    }),
+    result: KvScan,
+    errors: ['unavailable'],
   },
   kv_history: {
     summary: 'Every version that a key ever had, newest first.',

@@ -92,12 +92,39 @@ export const Fee = Type.Integer({
   description: 'coins for the miner; when left out, the least that the network takes',
 })
 
+/** How long a write may wait. */
+export const ValidFor = Type.Integer({
+  minimum: 1,
+  maximum: 1_000_000,
+  description: 'blocks: in none of the next so many, and the write expires; without end when left out',
+})
+/** The fields of every write besides what it does. */
+export const writeParams = { fee: Type.Optional(Fee), validFor: Type.Optional(ValidFor) }
+
 /** Where the chain ended when the answer was made. */
 export const TipRef = closed({ height: Count, hash: Hash })
 export type TipRef = Static<typeof TipRef>
 
 export const Tip = closed({ height: Count, hash: Hash, chainwork: HexNumber, stateRoot: Hash, timestampMs: Count })
 export type Tip = Static<typeof Tip>
+
+export const AttackerShare = Type.Number({
+  minimum: 0,
+  maximum: 1,
+  description: 'of the whole hash rate; 0.1 when left out',
+})
+/** How likely a block is undone. */
+export const Reversal = closed(
+  {
+    attackerShare: AttackerShare,
+    probability: Type.Number({ minimum: 0, maximum: 1 }),
+  },
+  {
+    description:
+      'the probability that an attacker with this share ever undoes it (Rosenfeld 2014: he has one block in secret when the count begins, and has to get ahead)',
+  },
+)
+export type Reversal = Static<typeof Reversal>
 
 /** What an included transaction came to: `ok`, or the first operation that failed and the rule it broke. */
 export const Outcome = closed({
@@ -110,7 +137,9 @@ export type Outcome = Static<typeof Outcome>
 export const Receipt = closed({
   txid: Hash,
   accountNonce: Count,
-  status: Type.Literal('pending'),
+  status: Type.Enum(['pending', 'confirmed', 'failed'], {
+    description: 'pending, unless the very same transaction was sent before and is in a block',
+  }),
   validUntil: Type.Optional(Positive),
 })
 export type Receipt = Static<typeof Receipt>

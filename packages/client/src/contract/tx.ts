@@ -26,7 +26,14 @@ const statusFields = {
   confirmations: Type.Optional(Count),
   settled: Type.Optional(Type.Boolean()),
   outcome: Type.Optional(Outcome),
-  reason: Type.Optional(Type.String()),
+  reason: Type.Optional(
+    Type.String({
+      description: 'of dropped: replaced, nonce-used, expired, pool-full, too-old or cannot-pay',
+    }),
+  ),
+  reorgedOut: Type.Optional(
+    closed({ height: Count, blockHash: Hash }, { description: 'of pending: the block that held it until a reorg' }),
+  ),
 }
 
 /** Where a transaction is in its life. */
@@ -96,6 +103,22 @@ export const txMethods = {
     }),
     result: TxStatus,
     errors: ['not-found', 'timed-out', 'busy', 'unavailable'],
+  },
+  tx_follow: {
+    summary: 'The life of a transaction, a step at a time.',
+    help: 'Answers as soon as its state is another than `seen`, else after timeoutMs with the state as it is. Ask again with the new `state`: accepted, in a block, settled, failed, dropped, reorged out and back.',
+    params: closed({
+      txid: Hash,
+      seen: Type.Optional(Type.String({ maxLength: 200 })),
+      timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000, description: '30000 when left out' })),
+    }),
+    result: closed({
+      txid: Hash,
+      ...statusFields,
+      state: Type.String({ description: 'give it as `seen`' }),
+      final: Type.Boolean({ description: 'nothing more will become of it, unless a reorg deeper than settled comes' }),
+    }),
+    errors: ['busy', 'unavailable'],
   },
   tx_get: {
     summary: 'A transaction with its operations.',

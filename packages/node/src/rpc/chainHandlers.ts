@@ -7,20 +7,33 @@ import { decodeTransaction, type Operation, type Transaction } from '@kvchain/co
 import type { ChainNode } from '../chain/headerTree.js'
 import { sha256, verifySignature } from '../crypto/sodium.js'
 import { hex, unhex } from '../runtime/hex.js'
+import type { LostVersion, ReorgLog } from '../store/reorgLog.js'
 import { AnswerError } from './answers.js'
 import { accessText, expectText, keyText, type ReadContext, valueText } from './context.js'
-import { readStatus, type TxWaiter } from './txStatus.js'
+import { readStatus, type StatusContext, type TxWaiter } from './txStatus.js'
 import type { Writer } from './writer.js'
 
-type ChainHandlers = Pick<Handlers, 'tx_submit' | 'tx_status' | 'tx_wait' | 'tx_get' | 'chain_tip' | 'chain_block'>
+type ChainHandlers = Pick<
+  Handlers,
+  'tx_submit' | 'tx_status' | 'tx_wait' | 'tx_follow' | 'tx_get' | 'chain_tip' | 'chain_block' | 'chain_reorgs'
+>
 
-export function chainHandlers(context: ReadContext, writer: Writer, waiter: TxWaiter): ChainHandlers {
-  const { chain, mempool, prefix } = context
+const DEFAULT_REORGS = 20
+
+export function chainHandlers(
+  context: StatusContext,
+  writer: Writer,
+  waiter: TxWaiter,
+  reorgLog: ReorgLog,
+): ChainHandlers {
+  const { chain, prefix } = context
   return {
     async tx_submit({ transaction: text }) {
       const transaction = decodeTransaction(unhex(text), sha256, chain.genesis.hash)
       await chain.consistent()
-      if (mempool.get(hex(transaction.txid)) !== undefined) return writer.known(transaction)
+      const { status } = readStatus(context, hex(transaction.txid))
+      if (status === 'pending' || status === 'confirmed' || status === 'failed')
+        return writer.known(transaction, status)
       checkSignature(verifySignature, transaction)
       return writer.submit(transaction)
     },
@@ -32,6 +45,10 @@ export function chainHandlers(context: ReadContext, writer: Writer, waiter: TxWa
 
     tx_wait({ txid, confirmations, timeoutMs }, { signal }) {
       return waiter.wait(txid, confirmations ?? 1, timeoutMs, signal)
+    },
+
+    tx_follow({ txid, seen, timeoutMs }, { signal }) {
+      return waiter.follow(txid, seen, timeoutMs, signal)
     },
 
     async tx_get({ txid }) {
@@ -47,6 +64,12 @@ export function chainHandlers(context: ReadContext, writer: Writer, waiter: TxWa
         ...(validUntil === 0 ? {} : { validUntil }),
         operations: operationsText(operations, transaction, prefix),
       }
+    },
+
+    async chain_reorgs({ limit, before }) {
+      const reorgs = await reorgLog.list(limit ?? DEFAULT_REORGS, before)
+      const lostText = ({ key, ...lost }: LostVersion) => ({ ...keyText(unhex(key), undefined), ...lost })
+      return { reorgs: reorgs.map(({ lost, ...reorg }) => ({ ...reorg, lost: lost.map(lostText) })) }
     },
 
     async chain_tip() {

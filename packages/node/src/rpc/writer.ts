@@ -5,19 +5,28 @@
 import type { Receipt } from '@kvchain/client/contract/schemas'
 import { minimumFee } from '@kvchain/core/rules'
 import { applyTransaction, StateView } from '@kvchain/core/state'
-import { type Operation, signTransaction, type Transaction, transactionSize } from '@kvchain/core/transaction'
+import { signTransaction, type Transaction, transactionSize } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import { type KeyPair, sha256, signMessage } from '../crypto/sodium.js'
 import type { Mempool } from '../mempool/mempool.js'
 import type { OwnTransactions } from '../mempool/ownTransactions.js'
 import { hex } from '../runtime/hex.js'
 import { refusedBy } from './answers.js'
+import type { ParsedOperations } from './operations.js'
 
 export interface WriterDeps {
   readonly chain: Chain
   readonly mempool: Mempool
   readonly own: OwnTransactions
   readonly account: KeyPair
+}
+
+/** On what terms a write is made. */
+export interface WriteTerms {
+  /** Coins; the least that is due when left out. */
+  readonly fee?: number
+  /** Blocks; without end when left out. */
+  readonly validFor?: number
 }
 
 export class Writer {
@@ -28,16 +37,13 @@ export class Writer {
   }
 
   /** Signs and takes in one transaction. Resolves once it is safe with this daemon. */
-  async write(
-    operations: readonly Operation[],
-    values: readonly Uint8Array[],
-    fee: number | undefined,
-  ): Promise<Receipt> {
+  async write({ operations, values }: ParsedOperations, { fee, validFor }: WriteTerms): Promise<Receipt> {
     await this.deps.chain.consistent()
     const { publicKey } = this
     const accountNonce = this.deps.mempool.nextNonce(publicKey)
     const hasPending = accountNonce > this.deps.chain.store.account(publicKey).nonce
-    const transaction = this.sign(operations, values, accountNonce, fee)
+    const validUntil = validFor === undefined ? 0 : this.deps.chain.tip.header.height + validFor
+    const transaction = this.sign({ operations, values }, { accountNonce, validUntil }, fee)
     this.lookAhead(transaction, hasPending)
     return this.submit(transaction)
   }
@@ -48,15 +54,14 @@ export class Writer {
     return this.known(transaction)
   }
 
-  /** The receipt of a transaction that is pooled: the same however often it is sent. */
-  known({ txid, body: { accountNonce, validUntil } }: Transaction): Receipt {
-    return { txid: hex(txid), accountNonce, status: 'pending', ...(validUntil === 0 ? {} : { validUntil }) }
+  /** The receipt of a transaction that is known: the same however often it is sent, but for its status. */
+  known({ txid, body: { accountNonce, validUntil } }: Transaction, status: Receipt['status'] = 'pending'): Receipt {
+    return { txid: hex(txid), accountNonce, status, ...(validUntil === 0 ? {} : { validUntil }) }
   }
 
   private sign(
-    operations: readonly Operation[],
-    values: readonly Uint8Array[],
-    accountNonce: number,
+    { operations, values }: ParsedOperations,
+    place: { readonly accountNonce: number; readonly validUntil: number },
     fee: number | undefined,
   ): Transaction {
     const { chain, account } = this.deps
@@ -64,7 +69,7 @@ export class Writer {
       signTransaction(
         sha256,
         chain.genesis.hash,
-        { sender: account.publicKey, accountNonce, fee, validUntil: 0, operations },
+        { sender: account.publicKey, ...place, fee, operations },
         values,
         (txid) => signMessage(txid, account.secretKey),
       )

@@ -48,7 +48,7 @@ import {
   type TransactionLocation,
   u32,
 } from './records.js'
-import { recordKey, SCHEMA_VERSION } from './schema.js'
+import { entryRange, recordKey, SCHEMA_VERSION } from './schema.js'
 import { DEFAULT_TREE_CACHE_BYTES, TreeStore, type TreeStoreOptions } from './treeStore.js'
 import { decodeUndo, encodeUndo } from './undo.js'
 
@@ -149,6 +149,11 @@ export class ChainStore implements StateReader {
     const record = this.database.read(recordKey.account(publicKey))
     this.checkInTree(accountPath(sha256, publicKey), DOMAIN.account, record)
     return accountOf(publicKey, record)
+  }
+
+  /** Keys that begin with `prefix` and come after `after`, in the order of their bytes, deleted ones included. */
+  async *keys(prefix: Uint8Array, after: Uint8Array | undefined): AsyncGenerator<Uint8Array> {
+    for await (const key of this.database.keys(entryRange(prefix, after))) yield key.subarray(1)
   }
 
   /** A record of the state, or that there is none, is what the committed tree says. */

@@ -4,7 +4,7 @@
  */
 import { readdir } from 'node:fs/promises'
 import type { ErrorData } from '@kvchain/core/errors'
-import { ClassicLevel } from 'classic-level'
+import { Level } from 'level'
 import { StoreError } from '../runtime/errors.js'
 import { type FailpointStep, type Failpoints, NO_FAILPOINTS } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
@@ -44,6 +44,9 @@ export class Batch {
   }
 }
 
+/** What `level` is in Node, with the part that its own types leave out. */
+const levelDb = Level as typeof Level & { repair(location: string): Promise<void> }
+
 /** Why the operating system keeps a database from being opened that may well be whole. */
 const NOT_DAMAGE = /Permission denied|Read-only file system|No space left|Too many open files|Input\/output error/
 
@@ -73,7 +76,7 @@ export interface WriteOptions {
 export class Database extends BaseService {
   readonly failpoints: Failpoints
   /** Made at the start: it opens by itself as soon as it is made. */
-  private level_: ClassicLevel<Uint8Array, Uint8Array> | undefined
+  private level_: Level<Uint8Array, Uint8Array> | undefined
 
   constructor(
     private readonly location: string,
@@ -84,7 +87,7 @@ export class Database extends BaseService {
     this.failpoints = options.failpoints ?? NO_FAILPOINTS
   }
 
-  private get level(): ClassicLevel<Uint8Array, Uint8Array> {
+  private get level(): Level<Uint8Array, Uint8Array> {
     if (this.level_ === undefined) throw new StoreError('store-io', 'the database is not open')
     return this.level_
   }
@@ -125,6 +128,15 @@ export class Database extends BaseService {
       }
     } finally {
       await iterator.close()
+    }
+  }
+
+  /** The keys of a range's records, in order, as they are now. */
+  async *keys(range: KeyRange): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const key of this.level.keys({ ...range })) yield key
+    } catch (error) {
+      throw this.unreadable(error)
     }
   }
 
@@ -191,7 +203,7 @@ export class Database extends BaseService {
 
   protected async onStart(): Promise<void> {
     await this.refuseHeadless()
-    this.level_ = new ClassicLevel(this.location, {
+    this.level_ = new Level(this.location, {
       keyEncoding: 'view',
       valueEncoding: 'view',
       cacheSize: 32 << 20,
@@ -238,7 +250,7 @@ export class Database extends BaseService {
 /** Makes files that do not open usable again, as far as they are whole, in no good order. Throws StoreError when even that fails. */
 export async function repairFiles(location: string): Promise<void> {
   try {
-    await ClassicLevel.repair(location)
+    await levelDb.repair(location)
   } catch (error) {
     throw new StoreError('store-open', `the files of ${location} cannot be repaired`, {}, error)
   }

@@ -89,6 +89,7 @@ function isKept(raw: RawRecord, { genesis, log }: SalvageOptions): boolean {
     case 'body':
     case 'value':
     case 'peers':
+    case 'reorg':
       return content !== undefined
     case 'journal':
       if (content !== undefined && journalled(raw.key, content, genesis.hash) !== undefined) return true

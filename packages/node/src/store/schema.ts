@@ -17,8 +17,9 @@
  *   X shelf(2)              mark: that shelf changed since the last checkpoint
  *   J txid(32)              own transaction that is not settled yet
  *   P                       addresses of peers
+ *   R number(4)             a reorg that was seen, as JSON
  */
-import { fromUtf8 } from '@kvchain/core/bytes'
+import { concatBytes, fromUtf8 } from '@kvchain/core/bytes'
 import { encodeWith } from '@kvchain/core/codec'
 
 /** Raised whenever a record changes its shape. */
@@ -40,6 +41,7 @@ const PREFIX = {
   shelfMark: 0x58,
   journal: 0x4a,
   peers: 0x50,
+  reorg: 0x52,
 } as const
 
 export type RecordKind = keyof typeof PREFIX
@@ -79,12 +81,24 @@ export const recordKey = {
   shelfMark: (index: number) => encodeWith((w) => w.u8(PREFIX.shelfMark).u16(index), 3),
   journal: (txid: Uint8Array) => keyed('journal', txid),
   peers: () => keyed('peers', new Uint8Array(0)),
+  reorg: (number: number) => encodeWith((w) => w.u8(PREFIX.reorg).u32(number), 5),
 } as const
 
 /** Half-open. */
 export interface KeyRange {
   readonly gte: Uint8Array
   readonly lt: Uint8Array
+}
+
+/** The range of the latest entries of keys that begin with `prefix` and come after `after`. */
+export function entryRange(prefix: Uint8Array, after: Uint8Array | undefined): KeyRange {
+  const first = recordKey.entry(prefix)
+  const gte = after === undefined ? first : concatBytes([recordKey.entry(after), Uint8Array.of(0)])
+  // The first that no longer begins so; the byte of the kind, which is not 255, always has a next one.
+  const end = first.findLastIndex((byte) => byte !== 0xff)
+  const lt = first.slice(0, end + 1)
+  lt[end] = (lt[end] ?? 0) + 1
+  return { gte, lt }
 }
 
 /** The range that holds every record of a kind. */

@@ -11,7 +11,7 @@ import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Handlers } from '@kvchain/client/contract'
+import { type Handlers, METHOD_NAMES } from '@kvchain/client/contract'
 import { KvError } from '@kvchain/core/errors'
 import { RpcServer, type RpcServerOptions } from '@kvchain/node/rpc/socketServer'
 import { BusyError, OptionsError } from '@kvchain/node/runtime/errors'
@@ -42,28 +42,13 @@ afterEach(async () => {
 /** A map of handlers in which only `some` do anything. */
 function handlersWith(some: Partial<Handlers>): Handlers {
   const none = () => Promise.reject(new KvError('not-here', 'no such handler in this test'))
-  const all: Handlers = {
-    kv_put: none,
-    kv_delete: none,
-    kv_access: none,
-    kv_get: none,
-    kv_history: none,
-    kv_prove: none,
-    coin_send: none,
-    coin_balance: none,
-    tx_submit: none,
-    tx_status: none,
-    tx_wait: none,
-    tx_get: none,
+  const all = Object.fromEntries(METHOD_NAMES.map((name) => [name, none])) as unknown as Handlers
+  return {
+    ...all,
     chain_tip: async () => TIP,
-    chain_block: none,
-    chain_headers: none,
-    node_status: none,
     net_peers: async () => ({ peers: [] }),
-    node_stop: none,
-    'rpc.discover': none,
+    ...some,
   }
-  return { ...all, ...some }
 }
 
 async function serve(some: Partial<Handlers> = {}, options: Partial<RpcServerOptions> = {}, log: Log = silentLog) {
