@@ -385,7 +385,22 @@ const every: Record<ProofErrorCode, (() => unknown)[]> = {
       ]
       liedAbout([early, { ...late, previous: entryDigest(sha256, early) }], { kind: 'history' })()
     },
+    // A version left out, and its digest with it.
+    liedAbout([first, { ...second, version: 3, previous: entryDigest(sha256, first) }], { kind: 'history' }),
   ],
+}
+
+/** What an error says of the place where the proof fails. */
+const place: Partial<Record<ProofErrorCode, readonly string[]>> = {
+  'proof-range': ['height', 'first', 'last'],
+  'proof-height': ['height'],
+  'proof-link': ['height'],
+  'proof-target': ['height'],
+  'proof-work': ['height'],
+  'proof-time': ['height'],
+  'proof-entry': ['version'],
+  'proof-value': ['version'],
+  'proof-history': ['version'],
 }
 
 /** With a nonce that does not meet the target. */
@@ -404,6 +419,25 @@ describe('a proof that does not hold', () => {
       expect({ i, code: error.code }).toEqual({ i, code })
       expect(error).toBeInstanceOf(ProofError)
       expect(error.message).toMatch(/^\S[^\n]+$/)
+      expect(Object.keys(error.data)).toEqual(expect.arrayContaining([...(place[code] ?? [])]))
+    }
+  })
+
+  it('is told from a bug, wherever that shows', () => {
+    const bug = new TypeError('a bug')
+    let hashes = 0
+    const counting = (data: Uint8Array) => {
+      hashes++
+      return sha256(data)
+    }
+    verifyProofFile(counting, good)
+    for (let n = 0; n < hashes; n++) {
+      let left = n
+      const broken = (data: Uint8Array) => {
+        if (left-- === 0) throw bug
+        return sha256(data)
+      }
+      expect(() => verifyProofFile(broken, good)).toThrow(bug)
     }
   })
 
