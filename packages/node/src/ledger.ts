@@ -51,8 +51,8 @@ interface Parts {
   readonly own: OwnTransactions
 }
 
-/** Files of so many bytes are looked at in about a second. */
-const SMALL_BYTES = 64 << 20
+/** Files of so many bytes in all are looked at at every start: some tenths of a second. */
+const SMALL_BYTES = 16 << 20
 /** After so many ends in a row that were no stops, larger ones too. */
 const MAX_UNCLEAN = 2
 
@@ -121,7 +121,7 @@ export class Ledger extends BaseService {
   private async hasDamagedFiles(ends: number): Promise<boolean> {
     const { dataDir } = this.options
     const folder = databaseFolder(dataDir)
-    if (ends === 0 || (ends < MAX_UNCLEAN && (await dataBytes(folder)) > SMALL_BYTES)) return false
+    if (ends < MAX_UNCLEAN && (await dataBytes(folder)) > SMALL_BYTES) return false
     let damagedRecords = 0
     const onRecord = (record: RawRecord) => {
       if (wholeContent(record) === undefined) damagedRecords++

@@ -44,9 +44,6 @@ export class Batch {
   }
 }
 
-/** What `level` is in Node, with the part that its own types leave out. */
-const levelDb = Level as typeof Level & { repair(location: string): Promise<void> }
-
 /** Why the operating system keeps a database from being opened that may well be whole. */
 const NOT_DAMAGE = /Permission denied|Read-only file system|No space left|Too many open files|Input\/output error/
 
@@ -244,14 +241,5 @@ export class Database extends BaseService {
 
   protected async onStop(): Promise<void> {
     await this.level_?.close()
-  }
-}
-
-/** Makes files that do not open usable again, as far as they are whole, in no good order. Throws StoreError when even that fails. */
-export async function repairFiles(location: string): Promise<void> {
-  try {
-    await levelDb.repair(location)
-  } catch (error) {
-    throw new StoreError('store-open', `the files of ${location} cannot be repaired`, {}, error)
   }
 }

@@ -1,13 +1,14 @@
 /**
  * The files of a database, read one by one, each as a database of its own: so neither a damaged list of files nor damage in one file hides what another
- * holds, and LevelDB, which ends the process when it rewrites damaged files, rewrites none. Owns that a file at which the process ended all
- * the same is passed over by the next attempt. The files themselves stay as they are.
+ * holds, and LevelDB, which ends the process when it rewrites damaged files, rewrites none in this process. The files themselves stay as they are.
  */
-import { appendFile, copyFile, link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { fork } from 'node:child_process'
+import { copyFile, link, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { StoreError } from '../runtime/errors.js'
 import type { Log } from '../runtime/runtime.js'
-import { Database, type RawRecord, repairFiles } from './database.js'
-import { isDamage, scratchFolder, tryingFile } from './folders.js'
+import { Database, type RawRecord } from './database.js'
+import { exists, isDamage, scratchFolder } from './folders.js'
 import type { KeyRange } from './schema.js'
 
 export interface ReadFilesOptions {
@@ -22,6 +23,8 @@ export interface ReadFilesOptions {
 }
 
 const EVERYTHING: KeyRange = { gte: Uint8Array.of(0), lt: Uint8Array.of(0xff) }
+/** Files that are taken up at once: what the arguments of a process hold by far. */
+const PART = 200
 
 /** Tables and logs, in the order in which they were begun. */
 async function dataFiles(folder: string): Promise<string[]> {
@@ -40,40 +43,62 @@ export async function dataBytes(folder: string): Promise<number> {
 
 /** Reads every file of a folder. Returns the names of those that are damaged. */
 export async function readFiles(options: ReadFilesOptions): Promise<string[]> {
-  const { dataDir, folder, log, onFile } = options
-  const trying = tryingFile(dataDir)
-  const deadly = (await readFile(trying, 'utf8').catch(() => '')).split('\n').filter(Boolean)
-  const damaged: string[] = []
+  const { dataDir, folder, onFile } = options
+  const scratch = scratchFolder(dataDir)
   const names = await dataFiles(folder)
-  for (const [index, name] of names.entries()) {
-    onFile?.(index, names.length)
-    if (deadly.includes(name)) {
-      log.warn({ file: name }, 'a file is passed over: the process ended while it was read')
-      damaged.push(name)
-      continue
-    }
-    await appendFile(trying, `${name}\n`)
-    try {
-      if (!(await readOne(name, options))) damaged.push(name)
-    } finally {
-      await writeFile(trying, deadly.map((one) => `${one}\n`).join(''))
+  const damaged: string[] = []
+  for (let start = 0; start < names.length; start += PART) {
+    const part = names.slice(start, start + PART)
+    await rm(scratch, { recursive: true, force: true })
+    for (const name of part) await takeUp(join(folder, name), join(scratch, name), name)
+    const made = await makeDatabases(part.map((name) => join(scratch, name)))
+    for (const [index, name] of part.entries()) {
+      onFile?.(start + index, names.length)
+      if (!made[index] || !(await readOne(join(scratch, name), options))) damaged.push(name)
     }
   }
-  if (deadly.length === 0) await rm(trying, { force: true })
-  await rm(scratchFolder(dataDir), { recursive: true, force: true })
+  await rm(scratch, { recursive: true, force: true })
   return damaged
 }
 
+/** A further name of the file, in a folder by itself; a copy where there are no such names. */
+async function takeUp(file: string, place: string, name: string): Promise<void> {
+  await mkdir(place, { recursive: true, mode: 0o700 })
+  await link(file, join(place, name)).catch(() => copyFile(file, join(place, name)))
+}
+
+/** Makes each folder a database, in another process. Returns for each whether that was possible. */
+async function makeDatabases(folders: readonly string[]): Promise<boolean[]> {
+  const made: boolean[] = []
+  while (made.length < folders.length) {
+    await repair(folders.slice(made.length))
+    for (const folder of folders.slice(made.length)) {
+      const isMade = await exists(join(folder, 'CURRENT'))
+      made.push(isMade)
+      // The process has ended here; another goes on after it.
+      if (!isMade && (await exists(folder))) break
+    }
+  }
+  return made
+}
+
+function repair(folders: readonly string[]): Promise<void> {
+  const child = fork(new URL('./repairProcess.js', import.meta.url), folders, {
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => resolve())
+    child.once('error', (error) => {
+      reject(new StoreError('store-open', 'no process could be started to repair files', {}, error))
+    })
+  })
+}
+
 /** False when a part of the file cannot be read. */
-async function readOne(name: string, { dataDir, folder, log, onRecord }: ReadFilesOptions): Promise<boolean> {
-  const scratch = scratchFolder(dataDir)
-  await rm(scratch, { recursive: true, force: true })
-  await mkdir(scratch, { mode: 0o700 })
-  const [from, to] = [join(folder, name), join(scratch, name)]
-  await link(from, to).catch(() => copyFile(from, to))
-  const database = new Database(scratch, log)
+async function readOne(place: string, { log, onRecord }: ReadFilesOptions): Promise<boolean> {
+  const database = new Database(place, log)
   try {
-    await repairFiles(scratch)
     await database.start()
     for (const careful of [false, true]) {
       try {

@@ -33,11 +33,6 @@ export function scratchFolder(dataDir: string): string {
   return join(dataDir, 'db.scan')
 }
 
-/** Names the files at which the process ended. */
-export function tryingFile(dataDir: string): string {
-  return join(dataDir, 'db.trying')
-}
-
 function runningFile(dataDir: string): string {
   return join(dataDir, 'db.running')
 }
@@ -136,7 +131,6 @@ async function dropOld({ dataDir, failpoints }: FolderOptions): Promise<void> {
   failpoints.pass('absolve-after')
   failpoints.pass('cleanup-before')
   await rm(damagedFolder(dataDir), { recursive: true, force: true })
-  await rm(tryingFile(dataDir), { force: true })
   failpoints.pass('cleanup-after')
 }
 
@@ -169,7 +163,7 @@ export async function requireDatabase(dataDir: string): Promise<void> {
   throw new StoreError('store-open', `there is no database in ${dataDir}: choose another folder with --data-dir`)
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,
