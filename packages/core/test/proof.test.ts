@@ -392,6 +392,8 @@ const every: Record<ProofErrorCode, (() => unknown)[]> = {
 
 /** What an error says of the place where the proof fails. */
 const place: Partial<Record<ProofErrorCode, readonly string[]>> = {
+  'proof-version': ['version'],
+  'proof-malformed': ['offset'],
   'proof-range': ['height', 'first', 'last'],
   'proof-height': ['height'],
   'proof-link': ['height'],
@@ -418,7 +420,7 @@ describe('a proof that does not hold', () => {
       const error = thrownBy(produce)
       expect({ i, code: error.code }).toEqual({ i, code })
       expect(error).toBeInstanceOf(ProofError)
-      expect(error.message).toMatch(/^\S[^\n]+$/)
+      expect(error.message).toMatch(/^\S[^\n]+[^\s:]$/)
       expect(Object.keys(error.data)).toEqual(expect.arrayContaining([...(place[code] ?? [])]))
     }
   })
