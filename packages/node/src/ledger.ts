@@ -51,10 +51,8 @@ interface Parts {
   readonly own: OwnTransactions
 }
 
-/** Files of so many bytes in all are looked at at every start: some tenths of a second. */
-const SMALL_BYTES = 16 << 20
-/** After so many ends in a row that were no stops, larger ones too. */
-const MAX_UNCLEAN = 2
+/** Files of so many bytes in all are looked at at every start (some tenths of a second), after an end that was no stop, and after two in a row. */
+const LOOK_BYTES = [4 << 20, 64 << 20, Number.POSITIVE_INFINITY] as const
 
 export class Ledger extends BaseService {
   readonly genesis: Genesis
@@ -121,7 +119,7 @@ export class Ledger extends BaseService {
   private async hasDamagedFiles(ends: number): Promise<boolean> {
     const { dataDir } = this.options
     const folder = databaseFolder(dataDir)
-    if (ends < MAX_UNCLEAN && (await dataBytes(folder)) > SMALL_BYTES) return false
+    if ((await dataBytes(folder)) > (LOOK_BYTES[ends] ?? Number.POSITIVE_INFINITY)) return false
     let damagedRecords = 0
     const onRecord = (record: RawRecord) => {
       if (wholeContent(record) === undefined) damagedRecords++
