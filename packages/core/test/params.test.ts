@@ -166,9 +166,20 @@ describe('a network file', () => {
         delete at[field]
       })
       expect(error.code).toBe('network-schema')
-      expect(error.message).toContain(field)
-      expect(String(error.data.path).startsWith(`/${parent}`)).toBe(true)
+      const place = `${parent === '' ? '' : '/'}${parent}/${field}`
+      expect([error.data.path, error.message]).toEqual([place, `${place}: missing`])
     }
+  })
+
+  it('is refused with a field that there is not, or one of another kind, and the message says which', () => {
+    const unknown = refusal(({ consensus }) => {
+      consensus.more = 1
+    })
+    expect(unknown.message).toBe('/consensus/more: no such field')
+    const kind = refusal(({ consensus }) => {
+      consensus.blockReward = '5'
+    })
+    expect(kind.message).toMatch(/^\/consensus\/blockReward: must be /)
   })
 
   it('is an object', () => {
@@ -187,6 +198,7 @@ describe('a network file', () => {
     ],
     ['a transaction no larger than a value', 'maxTransactionBytes', { maxValueBytes: 4_000 }],
     ['a block no larger than a transaction', 'maxBlockBytes', { maxBlockBytes: 4_000 }],
+    ['a block with no room for a transaction', 'maxBlockBytes', { maxBlockBytes: 4_000 + 184 + 4 + 3 - 1 }],
     ['an address that is none', 'allocations/0/address', { allocations: [{ address: 'x', amount: 1 }] }],
     [
       'an address of another network',
@@ -229,11 +241,13 @@ describe('a network file', () => {
     const error = thrownBy(() => testNetwork(consensus))
     expect(error).toBeInstanceOf(NetworkError)
     expect(error).toMatchObject({ code: 'network-values', data: { path: `/consensus/${field}` } })
-    expect(error.message).toContain(field)
+    expect(error.message.startsWith(`/consensus/${field}: `)).toBe(true)
+    expect(error.message.length).toBeGreaterThan(`/consensus/${field}: `.length)
   })
 
   it('may just fit', () => {
     testNetwork({ initialTarget: '1f'.padEnd(64, 'f') })
+    testNetwork({ maxBlockBytes: 4_000 + 184 + 4 + 3 })
     testNetwork({ initialTarget: '1'.padStart(64, '0'), easiestTarget: '1'.padStart(64, '0') })
     testNetwork({ blockReward: 0, allocations: [{ address: alice, amount: 2 ** 53 - 1 }] })
     testNetwork({ blockReward: 2 ** 20, allocations: [{ address: alice, amount: 2 ** 52 - 1 }] })

@@ -101,6 +101,10 @@ describe('the bytes of a network', () => {
 
   it('have nothing after them, and a text is bytes of ASCII', () => {
     expect(thrownBy(() => decodeParams(concatBytes([bytes, hex('00')]))).code).toBe('codec-trailing')
+    const digit = Uint8Array.from(bytes)
+    digit.set(text('1'), 16)
+    const path = '/consensus/addressPrefix'
+    expect(thrownBy(() => decodeParams(digit))).toMatchObject({ data: { path }, message: `${path}: not letters a-z` })
     // Two bytes that would be one character in UTF-8.
     const accent = encodeWith((writer) => writer.u32(1).variable(hex('61c3a9')).fixed(bytes.subarray(12)))
     expect(thrownBy(() => decodeParams(accent)).code).toBe('network-schema')
