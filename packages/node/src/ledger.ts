@@ -115,7 +115,7 @@ export class Ledger extends BaseService {
     chain.tips.add(({ header }) => this.track('own transactions', () => own.onTip(header.height)))
   }
 
-  /** LevelDB ends the process for damage that it comes upon: so after an end that was no stop the files are looked at. */
+  /** LevelDB ends the process for some damage: so the files are looked at before, where that is little work or seems needed. */
   private async hasDamagedFiles(ends: number): Promise<boolean> {
     const { dataDir } = this.options
     const folder = databaseFolder(dataDir)
