@@ -41,11 +41,16 @@ test.each([
   ['[::1]:65535', { host: '::1', port: 65_535 }],
   ['0.0.0.0:80', { host: '0.0.0.0', port: 80 }],
 ])('--http %s', (text, http) => {
-  expect(readSettings({ http: text }, {}, '/cwd').http).toEqual(http)
+  expect(readSettings({ http: text, httpAllowRemote: true }, {}, '/cwd').http).toEqual(http)
   expect(readSettings({}, { KVCHAIN_HTTP: text, KVCHAIN_HTTP_ALLOW_REMOTE: 'yes' }, '/cwd')).toMatchObject({
     http,
     httpAllowRemote: true,
   })
+})
+
+test('--http beyond this machine takes a second flag', () => {
+  expect(() => readSettings({ http: '0.0.0.0:80' }, {}, '/cwd')).toThrow(/--http-allow-remote/)
+  expect(() => readSettings({ http: '[::]:80' }, {}, '/cwd')).toThrow(/--http-allow-remote/)
 })
 
 test.each(['', '127.0.0.1', ':80', 'example.org:80', '127.0.0.1:65536', '127.0.0.1:x', '::1:80', '1.2.3.4.5:80'])(

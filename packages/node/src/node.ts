@@ -214,13 +214,14 @@ export class KvNode extends BaseService {
     const facts = this.facts(ledger, net, miner, powPool, address)
     const { network } = options
     const prover = new Prover({ chain, timers: runtime.timers, network, settleDepth: policy.settleDepth })
+    const version = await readVersion()
     const writer = new Writer({ chain, mempool, own, account: identity.account })
     const handlers = {
       ...kvHandlers(context, writer),
       ...chainHandlers(statusContext, writer, waiter, reorgLog),
       kv_watch: (params: Params<'kv_watch'>, { signal }: HandlerContext) => watcher.watch(params, signal),
       ...proofHandlers(context, prover),
-      ...nodeHandlers(context, { ...facts, version: await readVersion() }),
+      ...nodeHandlers(context, { ...facts, version }),
     }
     const health = {
       height: () => chain.tip.header.height,
@@ -231,7 +232,7 @@ export class KvNode extends BaseService {
     if (options.http !== undefined) {
       // Only who asks for it pays for loading it.
       const { HttpServer } = await import('./http/server.js')
-      const deps = { runtime, handlers, toRpcError, health }
+      const deps = { runtime, handlers, toRpcError, health, version }
       this.http = await this.begin(new HttpServer({ ...options.http, dataDir: options.dataDir }, deps))
     }
     await this.begin(miner)

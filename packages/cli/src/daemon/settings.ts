@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
+import { listenProblem } from '@kvchain/node/http/guard'
 import { usageError } from '../exits.js'
 import { parseCount } from '../parsing.js'
 import { resolvePath } from '../paths.js'
@@ -98,7 +99,11 @@ function isSetting(key: string): key is keyof Complete {
 export function readSettings(flags: Flags, env: Readonly<Record<string, string | undefined>>, cwd: string): Settings {
   const file = typeof flags.config === 'string' ? flags.config : env.KVCHAIN_CONFIG || undefined
   const fromFile = file === undefined ? {} : readFile(resolvePath(file, cwd))
-  return { ...DEFAULTS, ...fromFile, ...fromEnvironment(env, cwd), ...fromFlags(flags, cwd) }
+  const settings: Settings = { ...DEFAULTS, ...fromFile, ...fromEnvironment(env, cwd), ...fromFlags(flags, cwd) }
+  // Before anything is opened, though the server itself would refuse, too.
+  const problem = settings.http && listenProblem(settings.http.host, settings.httpAllowRemote ?? false)
+  if (problem !== undefined) throw usageError(problem)
+  return settings
 }
 
 function fromFlags(flags: Flags, cwd: string): Said {

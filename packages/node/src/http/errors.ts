@@ -16,7 +16,6 @@ type DoorErrorName =
   | 'too-slow'
   | 'too-large'
   | 'media-type'
-  | 'precondition'
 
 export type HttpErrorName = RpcErrorName | DoorErrorName
 
@@ -41,13 +40,15 @@ export const HTTP_STATUS: Readonly<Record<HttpErrorName, number>> = {
   'too-slow': 408,
   'too-large': 413,
   'media-type': 415,
-  precondition: 412,
 }
+
+export const PRECONDITION_FAILED = 412
 
 /** An error that a caller over HTTP is told. */
 export class HttpError extends KvError<HttpErrorName> {
+  /** A write whose expectation does not hold is what HTTP calls a failed precondition, whichever way it was asked for. */
   get status(): number {
-    return HTTP_STATUS[this.code]
+    return this.data.rule === 'expectation-failed' ? PRECONDITION_FAILED : HTTP_STATUS[this.code]
   }
 
   /** The error that a call of the contract ended with. */

@@ -36,8 +36,14 @@ export async function writeToken(file: string, random: Random): Promise<string> 
 }
 
 /** Whether nobody but this machine can reach an address. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return /^127\./.test(host) || host === '::1'
+}
+
+/** Why the server may not listen on an address, and what to do; undefined when it may. */
+export function listenProblem(host: string, allowRemote: boolean): string | undefined {
+  if (isLoopback(host) || allowRemote) return undefined
+  return `--http ${host} can be reached by other machines, in clear text: use 127.0.0.1 with a tunnel or a proxy that speaks TLS, or add --http-allow-remote`
 }
 
 export interface GuardOptions {

@@ -13,9 +13,11 @@ import { OptionsError } from '../runtime/errors.js'
 import type { Log, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { errorBody, HttpError, type HttpErrorName } from './errors.js'
-import { Guard, isLoopback, writeToken } from './guard.js'
+import { Guard, listenProblem, writeToken } from './guard.js'
 import { addHealthRoutes, HEALTH_PATHS, type Health } from './health.js'
+import { openApiDocument } from './openapi.js'
 import { JSON_TYPE, Requests } from './requests.js'
+import { addRestRoutes } from './rest.js'
 import { addRpcRoutes } from './rpcRoute.js'
 
 export interface HttpServerOptions {
@@ -44,6 +46,8 @@ export interface HttpServerDeps {
   readonly handlers: Handlers
   readonly toRpcError: ToRpcError
   readonly health: Health
+  /** Of the daemon. */
+  readonly version: string
   readonly onCall?: ((call: CallRecord) => void) | undefined
 }
 
@@ -85,11 +89,8 @@ export class HttpServer extends BaseService {
   protected async onStart(): Promise<void> {
     const { options, app } = this
     const { host } = options
-    if (!isLoopback(host) && !options.allowRemote) {
-      throw new OptionsError(
-        `--http ${host} can be reached by other machines, in clear text: use 127.0.0.1 with a tunnel or a proxy that speaks TLS, or add --http-allow-remote`,
-      )
-    }
+    const problem = listenProblem(host, options.allowRemote)
+    if (problem !== undefined) throw new OptionsError(problem)
     this.addRoutes()
     const port = await this.listen()
     const token = await writeToken(this.tokenFile, this.deps.runtime.random)
@@ -140,8 +141,14 @@ export class HttpServer extends BaseService {
       this.guard.checkSource(request.headers)
       if (!open.has(request.routeOptions.url)) this.guard.checkToken(request.headers)
     })
+    const refuseOthers = refuseOtherVerbs(app)
     addHealthRoutes(app, deps.health)
     addRpcRoutes(app, { dispatcher, requests, maxAnswerBytes })
+    addRestRoutes(app, { dispatcher, requests, maxAnswerBytes })
+    app.get('/v1/openapi.json', (_, reply) =>
+      reply.type(JSON_TYPE).send(JSON.stringify(openApiDocument(deps.version, this.url_))),
+    )
+    refuseOthers()
   }
 }
 
@@ -171,6 +178,28 @@ function makeApp(options: HttpServerOptions, log: Log): FastifyInstance {
   app.setErrorHandler((error: FastifyError, _, reply) => sendError(reply, toHttpError(error, log)))
   app.setNotFoundHandler((_, reply) => sendError(reply, new HttpError('no-such-path', 'there is nothing at this path')))
   return app
+}
+
+const VERBS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
+/** Watches which routes are added; the function that it returns adds, for each path, an answer to every other verb: 405. */
+function refuseOtherVerbs(app: FastifyInstance): () => void {
+  const verbsOf = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const verbs = verbsOf.get(url) ?? new Set<string>()
+    for (const verb of [method].flat()) verbs.add(verb)
+    verbsOf.set(url, verbs)
+  })
+  return () => {
+    for (const [url, verbs] of [...verbsOf]) {
+      const allowed = [...verbs].join(', ')
+      const handler = (_: unknown, reply: FastifyReply) => {
+        reply.header('allow', allowed)
+        throw new HttpError('bad-method', `this path takes ${allowed}`)
+      }
+      app.route({ method: VERBS.filter((verb) => !verbs.has(verb)), url, handler })
+    }
+  }
 }
 
 /** What the framework finds wrong, in our names. */

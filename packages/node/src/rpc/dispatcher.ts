@@ -226,7 +226,7 @@ const OPEN = new Set([0x5b, 0x7b])
 const CLOSE = new Set([0x5d, 0x7d])
 
 /** Whether the JSON has at most `maxDepth` levels. Works on the bytes, for in UTF-8 these signs stand for nothing else. */
-function isShallow(line: Uint8Array, maxDepth: number): boolean {
+export function isShallow(line: Uint8Array, maxDepth: number): boolean {
   let depth = 0
   let inText = false
   for (let i = 0; i < line.length; i++) {

@@ -54,6 +54,7 @@ async function serve(some: Partial<Handlers> = {}, options: Partial<HttpServerOp
       runtime: systemRuntime(),
       handlers: handlersWith(some),
       toRpcError,
+      version: '1.2.3',
       health: { height: () => 7, isSyncing: () => syncing, peers: () => 2 },
       onCall: (call) => calls.push(call),
     },
