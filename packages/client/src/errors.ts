@@ -26,6 +26,8 @@ export type ClientErrorCode =
   | 'line-too-long'
   /** The parameters do not fit the contract: nothing was sent. */
   | 'bad-params'
+  /** The daemon's network is not the one that it says or that was meant: nothing was signed. */
+  | 'other-network'
   /** The answer is not JSON-RPC, or not what the contract says. */
   | 'bad-answer'
 
@@ -50,6 +52,7 @@ const CLIENT_EXIT_CODES: Readonly<Record<ClientErrorCode, number>> = {
   busy: 1,
   'line-too-long': 1,
   'bad-params': 2,
+  'other-network': 1,
   'bad-answer': 1,
 }
 

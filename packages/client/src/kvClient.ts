@@ -281,7 +281,8 @@ function writeParams(options: WriteOptions): { fee?: number; expect?: Expect } {
   return { ...(fee === undefined ? {} : { fee }), ...(expect === undefined ? {} : { expect }) }
 }
 
-function requireParams(method: MethodName, params: object): void {
+/** Throws ClientError `bad-params` when the parameters do not fit the contract. */
+export function requireParams(method: MethodName, params: object): void {
   const checked = checkParams(method, params)
   if (!checked.ok)
     throw new ClientError('bad-params', checked.problem.message, { method, field: checked.problem.field })

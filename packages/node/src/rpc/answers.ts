@@ -2,6 +2,7 @@
  * Errors as RPC answers: one exhaustive table from every code that a handler may raise to the error name of the contract. A new code
  * without a row does not compile.
  */
+import { ClientError } from '@kvchain/client/errors'
 import type { RpcErrorName } from '@kvchain/client/rpcErrors'
 import { AddressError } from '@kvchain/core/address'
 import { TxError } from '@kvchain/core/checks'
@@ -40,6 +41,7 @@ function nameOf(error: KvError): RpcErrorName {
   if (error instanceof AnswerError) return error.code
   if (error instanceof TxError) return 'refused'
   if (error instanceof PoolError) return POOL_ANSWERS[error.code]
+  if (error instanceof ClientError && error.code === 'bad-params') return 'invalid-params'
   if (error instanceof AddressError || error instanceof CodecError) return 'invalid-params'
   if (error instanceof BusyError) return 'busy'
   if (error instanceof TimeoutError) return 'timed-out'

@@ -1,13 +1,11 @@
-/** What the handlers share: the parts of the node that they read, and the turning of bytes into the texts of the contract and back. */
-import type { AccessChange, AnswerEncoding, Expect, KeyEncoding, ValueEncoding } from '@kvchain/client/contract/schemas'
-import { decodeText, encodeText, toAnswerText } from '@kvchain/client/text'
-import { fromAddress, toAddress } from '@kvchain/core/address'
-import { compareBytes } from '@kvchain/core/bytes'
-import { MAX_KEY_BYTES } from '@kvchain/core/limits'
+/** What the handlers share: the parts of the node that they read, and the turning of bytes into the texts of the contract. */
+import type { AccessChange, AnswerEncoding, Expect, KeyEncoding } from '@kvchain/client/contract/schemas'
+import { encodeText, toAnswerText } from '@kvchain/client/text'
+import { toAddress } from '@kvchain/core/address'
 import type { AccessChange as CoreAccess, Expectation, WriteAccess } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import type { Mempool } from '../mempool/mempool.js'
-import { hex, unhex } from '../runtime/hex.js'
+import { hex } from '../runtime/hex.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { AnswerError } from './answers.js'
 
@@ -23,21 +21,6 @@ export function invalid(field: string, message: string): AnswerError {
   return new AnswerError('invalid-params', `${field} ${message}`, { field })
 }
 
-export function parseKey(params: { key: string; keyEncoding?: KeyEncoding }): Uint8Array {
-  const key = decodeText(params.key, params.keyEncoding ?? 'utf8')
-  if (key === undefined) throw invalid('key', `is not ${params.keyEncoding}`)
-  if (key.length === 0 || key.length > MAX_KEY_BYTES) {
-    throw invalid('key', `must have 1 to ${MAX_KEY_BYTES} bytes, it has ${key.length}`)
-  }
-  return key
-}
-
-export function parseValue(params: { value: string; encoding?: ValueEncoding }): Uint8Array {
-  const value = decodeText(params.value, params.encoding ?? 'utf8')
-  if (value === undefined) throw invalid('value', `is not ${params.encoding}`)
-  return value
-}
-
 /** A key in the encoding of the question; where that cannot be (text asked for, bytes found), in hexadecimal. */
 export function keyText(key: Uint8Array, encoding: KeyEncoding | undefined): { key: string; keyEncoding: KeyEncoding } {
   const keyEncoding = encoding ?? 'utf8'
@@ -51,13 +34,6 @@ export function valueText(value: Uint8Array | undefined): { value: string | null
   return { value: text, encoding }
 }
 
-export function parseExpect(expect: Expect | undefined): Expectation {
-  if (expect === undefined) return { kind: 'any' }
-  if ('absent' in expect) return { kind: 'absent' }
-  if ('version' in expect) return { kind: 'version', version: expect.version }
-  return { kind: 'digest', digest: unhex(expect.digest) }
-}
-
 export function expectText(expect: Expectation): { expect?: Expect } {
   switch (expect.kind) {
     case 'any':
@@ -69,14 +45,6 @@ export function expectText(expect: Expectation): { expect?: Expect } {
     case 'digest':
       return { expect: { digest: hex(expect.digest) } }
   }
-}
-
-export function parseAccess(access: AccessChange | undefined, prefix: string): CoreAccess {
-  if (access === undefined) return { kind: 'keep' }
-  if (typeof access === 'string') return { kind: access }
-  const writers = access.writers.map((address) => fromAddress(address, prefix)).sort(compareBytes)
-  const distinct = writers.filter((writer, i) => i === 0 || compareBytes(writer, writers[i - 1] ?? writer) !== 0)
-  return { kind: 'writers', writers: distinct }
 }
 
 export function accessText(access: CoreAccess, prefix: string): AccessChange {

@@ -1,13 +1,13 @@
 /** The key-value and coin methods. */
-import type { Handlers, Result } from '@kvchain/client/contract'
-import type { BatchOperation } from '@kvchain/client/contract/kv'
+import type { Handlers, Params, Result } from '@kvchain/client/contract'
+import { operationsOf, parseKey, parseOperations, type WriteMethod } from '@kvchain/client/operations'
 import { fromAddress, toAddress } from '@kvchain/core/address'
 import type { Entry } from '@kvchain/core/entry'
+import { sha256 } from '../crypto/sodium.js'
 import { hex } from '../runtime/hex.js'
 import { AnswerError } from './answers.js'
-import { keyText, parseKey, placeOf, type ReadContext, tipRef, valueText } from './context.js'
+import { keyText, placeOf, type ReadContext, tipRef, valueText } from './context.js'
 import { estimateFee } from './fees.js'
-import { parseOperations } from './operations.js'
 import { notFound, readKey, scanKeys } from './reads.js'
 import type { Writer, WriteTerms } from './writer.js'
 
@@ -31,24 +31,16 @@ const DEFAULT_SIZE = 300
 
 export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
   const { chain, mempool, prefix } = context
-  const write = (batch: readonly BatchOperation[], terms: WriteTerms) =>
-    writer.write(parseOperations(batch, prefix), terms)
+  const write =
+    <M extends WriteMethod>(method: M) =>
+    async (params: Params<M> & WriteTerms) =>
+      writer.write(parseOperations(sha256, operationsOf(method, params), prefix), params)
   return {
-    async kv_put(params) {
-      return write([{ op: 'put', ...params }], params)
-    },
-
-    async kv_delete(params) {
-      return write([{ op: 'delete', ...params }], params)
-    },
-
-    async kv_access(params) {
-      return write([{ op: 'access', ...params }], params)
-    },
-
-    async kv_batch(params) {
-      return write(params.operations, params)
-    },
+    kv_put: write('kv_put'),
+    kv_delete: write('kv_delete'),
+    kv_access: write('kv_access'),
+    kv_batch: write('kv_batch'),
+    coin_send: write('coin_send'),
 
     async kv_get(params) {
       return readKey(context, params)
@@ -69,10 +61,6 @@ export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
         versions: entries.map((entry) => versionText(context, entry)),
         tip: tipRef(chain),
       }
-    },
-
-    async coin_send(params) {
-      return write([{ op: 'send', to: params.to, amount: params.amount }], params)
     },
 
     async coin_balance(params) {

@@ -1,10 +1,11 @@
 /** The proof methods. */
 import type { Handlers } from '@kvchain/client/contract'
+import { parseKey } from '@kvchain/client/operations'
 import { encodeWith } from '@kvchain/core/codec'
 import { HEADER_BYTES, writeHeader } from '@kvchain/core/header'
 import { hex, unhex } from '../runtime/hex.js'
 import { AnswerError } from './answers.js'
-import { keyText, parseKey, type ReadContext } from './context.js'
+import { keyText, type ReadContext } from './context.js'
 import { headersFrom, type Prover } from './prover.js'
 
 type ProofHandlers = Pick<Handlers, 'kv_prove' | 'chain_headers'>

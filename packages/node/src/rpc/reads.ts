@@ -3,6 +3,7 @@
  * words of an answer; what a block's state was is the chain's to know.
  */
 import type { Params, Result } from '@kvchain/client/contract'
+import { parseKey } from '@kvchain/client/operations'
 import { decodeText } from '@kvchain/client/text'
 import { toAddress } from '@kvchain/core/address'
 import { compareBytes, equalBytes } from '@kvchain/core/bytes'
@@ -16,7 +17,7 @@ import type { ChainNode } from '../chain/headerTree.js'
 import { sha256 } from '../crypto/sodium.js'
 import { hex, unhex } from '../runtime/hex.js'
 import { AnswerError } from './answers.js'
-import { invalid, keyText, parseKey, placeOf, type ReadContext, tipRef, valueText, writersText } from './context.js'
+import { invalid, keyText, placeOf, type ReadContext, tipRef, valueText, writersText } from './context.js'
 import { noSuchHeight } from './prover.js'
 
 type GetParams = Params<'kv_get'>

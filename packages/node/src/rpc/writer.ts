@@ -3,6 +3,7 @@
  * and the signature; what happens next is the mempool's and the journal's.
  */
 import type { Receipt } from '@kvchain/client/contract/schemas'
+import type { ParsedOperations } from '@kvchain/client/operations'
 import { minimumFee } from '@kvchain/core/rules'
 import { applyTransaction, StateView } from '@kvchain/core/state'
 import { signTransaction, type Transaction, transactionSize } from '@kvchain/core/transaction'
@@ -12,7 +13,6 @@ import type { Mempool } from '../mempool/mempool.js'
 import type { OwnTransactions } from '../mempool/ownTransactions.js'
 import { hex } from '../runtime/hex.js'
 import { refusedBy } from './answers.js'
-import type { ParsedOperations } from './operations.js'
 
 export interface WriterDeps {
   readonly chain: Chain
