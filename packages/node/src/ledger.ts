@@ -53,6 +53,8 @@ interface Parts {
 
 /** Files of so many bytes in all are looked at at every start (some tenths of a second), after an end that was no stop, and after two in a row. */
 const LOOK_BYTES = [4 << 20, 64 << 20, Number.POSITIVE_INFINITY] as const
+/** So often it ended without a stop, though its files looked whole: damage to what LevelDB keeps for itself shows in no record. */
+const MAX_UNCLEAN = 3
 
 export class Ledger extends BaseService {
   readonly genesis: Genesis
@@ -119,6 +121,10 @@ export class Ledger extends BaseService {
   private async hasDamagedFiles(ends: number): Promise<boolean> {
     const { dataDir } = this.options
     const folder = databaseFolder(dataDir)
+    if (ends >= MAX_UNCLEAN) {
+      this.log.warn({ ends }, 'the database ended so often without a stop that it is taken for damaged')
+      return true
+    }
     if ((await dataBytes(folder)) > (LOOK_BYTES[ends] ?? Number.POSITIVE_INFINITY)) return false
     let damagedRecords = 0
     const onRecord = (record: RawRecord) => {
@@ -141,6 +147,9 @@ export class Ledger extends BaseService {
     this.log.warn({}, 'making the database anew from what is whole of it')
     const { options, deps, genesis, verifier } = this
     await rebuild({ ...options, ...deps, genesis, verifier })
+    // What came before was the old one's.
+    await noteStop(options.dataDir)
+    await noteStart(options.dataDir)
   }
 
   private compose(): Parts {
