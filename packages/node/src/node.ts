@@ -3,9 +3,10 @@
  * its own. Nothing in this package imports it.
  */
 import { readFile } from 'node:fs/promises'
-import type { HandlerContext, Params } from '@kvchain/client/contract'
+import type { HandlerContext, Handlers, Params } from '@kvchain/client/contract'
 import { toAddress } from '@kvchain/core/address'
 import type { Network } from '@kvchain/core/params'
+import type { Chain } from './chain/chain.js'
 import { ReorgWatch } from './chain/reorgWatch.js'
 import type { HttpServer } from './http/server.js'
 import { type Identity, loadIdentity } from './identity.js'
@@ -23,6 +24,7 @@ import { serveSync } from './net/server.js'
 import { Streams } from './net/streams.js'
 import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
+import type { CallRecord } from './rpc/dispatcher.js'
 import { kvHandlers } from './rpc/kvHandlers.js'
 import { type NodeFacts, nodeHandlers } from './rpc/nodeHandlers.js'
 import { proofHandlers } from './rpc/proofHandlers.js'
@@ -97,6 +99,20 @@ interface Net {
   readonly sync: Sync
   readonly relay: Relay
 }
+
+/** What the HTTP server looks at, besides the handlers. */
+interface HttpParts {
+  readonly chain: Chain
+  readonly mempool: Mempool
+  readonly miner: Miner
+  readonly reorgs: ReorgWatch
+  readonly net: Net
+  readonly powPool: PowPool
+  readonly handlers: Handlers
+  readonly version: string
+}
+
+type OnCall = (call: CallRecord) => void
 
 export class KvNode extends BaseService {
   private readonly started: Service[] = []
@@ -190,7 +206,7 @@ export class KvNode extends BaseService {
     const context = { chain, mempool, runtime, prefix: params.addressPrefix, settleDepth: policy.settleDepth }
     const reorgLog = new ReorgLog(ledger.database)
     const alarmDepth = options.reorgAlarmDepth ?? Math.max(2, Math.ceil(policy.settleDepth / 2))
-    await this.begin(new ReorgWatch({ alarmDepth }, { runtime, chain, reorgLog }))
+    const reorgs = await this.begin(new ReorgWatch({ alarmDepth }, { runtime, chain, reorgLog }))
     const statusContext = { ...context, reorgedOut: new ReorgedOut(chain) }
     const waiter = new TxWaiter(statusContext)
     const watcher = new Watcher(context)
@@ -223,19 +239,36 @@ export class KvNode extends BaseService {
       ...proofHandlers(context, prover),
       ...nodeHandlers(context, { ...facts, version }),
     }
-    const health = {
-      height: () => chain.tip.header.height,
-      isSyncing: () => net.sync.isSyncing,
-      peers: () => net.host.peerIds().length,
-    }
-    await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError }))
-    if (options.http !== undefined) {
-      // Only who asks for it pays for loading it.
-      const { HttpServer } = await import('./http/server.js')
-      const deps = { runtime, handlers, toRpcError, health, version }
-      this.http = await this.begin(new HttpServer({ ...options.http, dataDir: options.dataDir }, deps))
-    }
+    const parts = { chain, mempool, miner, reorgs, net, powPool }
+    const http = options.http && (await this.httpServer({ ...options.http, ...parts, handlers, version }))
+    const onCall = http?.onCall
+    await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError, onCall }))
+    if (http !== undefined) this.http = await this.begin(http.server)
     await this.begin(miner)
+  }
+
+  /** Only who asks for it pays for loading it. */
+  private async httpServer(wanted: HttpListen & HttpParts): Promise<{ server: HttpServer; onCall: OnCall }> {
+    const [{ HttpServer }, { Metrics }] = await Promise.all([import('./http/server.js'), import('./http/metrics.js')])
+    const { runtime } = this
+    const { network, dataDir } = this.options
+    const { chain, mempool, miner, reorgs, net, powPool, handlers, version, ...listen } = wanted
+    const isSyncing = () => net.sync.isSyncing
+    const metrics = new Metrics(
+      { version, network: network.name, dataDir },
+      {
+        chain,
+        mempool,
+        miner,
+        reorgs,
+        isSyncing,
+        hashRate: () => powPool.hashRate,
+        directions: () => net.host.peers().map(({ direction }) => direction),
+      },
+    )
+    const health = { height: () => chain.tip.header.height, isSyncing, peers: () => net.host.peerIds().length }
+    const server = new HttpServer({ ...listen, dataDir }, { runtime, handlers, toRpcError, health, version, metrics })
+    return { server, onCall: (call) => metrics.onCall(call) }
   }
 
   private facts(

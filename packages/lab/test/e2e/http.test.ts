@@ -3,8 +3,9 @@
  * 1. the banner and the log say where it is and where the token is; where it may not listen, one line says why;
  * 2. REST: keys of any bytes, values as they are, expectations by query and by header, waiting, blocks, transactions;
  * 3. bad requests: a clear status and one error in JSON, and the daemon goes on;
- * 4. a client in Python with its standard library alone (skipped where there is no python3);
- * 5. a stop by HTTP, which is answered; a new token afterwards.
+ * 4. figures: the text read strictly; dashboard and alerts name only what is there;
+ * 5. a client in Python with its standard library alone (skipped where there is no python3);
+ * 6. a stop by HTTP, which is answered; a new token afterwards.
  */
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
@@ -14,6 +15,7 @@ import { Daemon } from '@kvchain/lab/daemon'
 import { runKvchain } from '@kvchain/lab/launchers'
 import { TempDir } from '@kvchain/lab/tempDir'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Family, readPrometheusText } from '../prometheusText.js'
 
 const pythonClient = fileURLToPath(new URL('../fixtures/http_client.py', import.meta.url))
 const hasPython = spawnSync('python3', ['--version']).status === 0
@@ -254,6 +256,49 @@ describe('bad requests', () => {
     expect(told(await put('/v1/kv/big', new Uint8Array(100_000)))[1]).toBe('refused')
     expect(told(await put('/v1/kv/big', new Uint8Array(3 << 20)))).toEqual([413, 'too-large', null])
     expect((await ask('GET', '/v1/status')).status).toBe(200)
+  })
+})
+
+describe('figures', () => {
+  test('are what the text format and its rules ask for, and follow what happens', async () => {
+    const read = async () => readPrometheusText(await (await fetch(`${url}/metrics`)).text())
+    const value = (families: Map<string, Family>, name: string, labels = {}) =>
+      families.get(name)?.samples.find((sample) => JSON.stringify(sample.labels) === JSON.stringify(labels))?.value ?? 0
+    const before = await read()
+    const written = await put('/v1/kv/measured?wait=1', 'x')
+    const after = await read()
+    expect(value(after, 'kvchain_tip_height')).toBeGreaterThanOrEqual(Number(written.body.height))
+    for (const name of [
+      'kvchain_blocks_connected_total',
+      'kvchain_transactions_connected_total',
+      'kvchain_blocks_mined_total',
+    ]) {
+      expect(value(after, name)).toBeGreaterThan(value(before, name))
+    }
+    const call = { method: 'kv_put', outcome: 'ok' }
+    expect(value(after, 'kvchain_rpc_calls_total', call)).toBe(value(before, 'kvchain_rpc_calls_total', call) + 1)
+    expect(value(after, 'kvchain_data_bytes')).toBeGreaterThan(0)
+    expect([...after.keys()].filter((name) => name.startsWith('kvchain_')).length).toBeGreaterThan(15)
+    const response = await fetch(`${url}/metrics`)
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+  })
+
+  test('the dashboard and the alert rules ask for nothing that is not there', async () => {
+    const families = readPrometheusText(await (await fetch(`${url}/metrics`)).text())
+    const known = [...families].flatMap(([name, { type }]) =>
+      type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
+    )
+    for (const file of ['grafana-dashboard.json', 'prometheus-alerts.yml']) {
+      const text = await readFile(new URL(`../../../../configs/${file}`, import.meta.url), 'utf8')
+      const asked = new Set(text.match(/\b(?:kvchain|process|nodejs)_[a-z0-9_]+/g))
+      expect(asked.size).toBeGreaterThan(8)
+      expect([...asked].filter((name) => !known.includes(name))).toEqual([])
+    }
+    const dashboard = JSON.parse(
+      await readFile(new URL('../../../../configs/grafana-dashboard.json', import.meta.url), 'utf8'),
+    )
+    const ids = dashboard.panels.map(({ id }: { id: number }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
   })
 })
 

@@ -98,7 +98,8 @@ function parameter(route: Route, name: string, schema: object, required: boolean
 }
 
 function bodyOf(route: Route): object {
-  if (route.kind === 'put') return { requestBody: { description: 'the value, of whatever bytes', content: BYTES_CONTENT } }
+  if (route.kind === 'put')
+    return { requestBody: { description: 'the value, of whatever bytes', content: BYTES_CONTENT } }
   if (route.body === undefined) return {}
   const needed: readonly string[] = CONTRACT[route.method].params.required ?? []
   const schema = {
@@ -197,6 +198,19 @@ const OTHERS: readonly { readonly path: string; readonly verb: string; readonly 
       operationId: 'openapi',
       summary: 'This document.',
       responses: { 200: { description: 'the document', content: json({ type: 'object' }) }, ...errorsOf(ALWAYS) },
+    },
+  },
+  {
+    path: '/metrics',
+    verb: 'GET',
+    operation: {
+      operationId: 'metrics',
+      summary: 'Figures in the text format of Prometheus. Without a token where only this machine can ask.',
+      security: [{}, { bearer: [] }, { cookie: [] }],
+      responses: {
+        200: { description: 'the figures', content: { 'text/plain': { schema: TEXT } } },
+        ...errorsOf(ALWAYS),
+      },
     },
   },
   {

@@ -8,13 +8,14 @@ import { join } from 'node:path'
 import type { Handlers } from '@kvchain/client/contract'
 import { MAX_ANSWER_BYTES, MAX_REQUEST_BYTES } from '@kvchain/client/ndjson'
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
-import { type CallRecord, Dispatcher, MAX_BATCH, MAX_DEPTH, type ToRpcError } from '../rpc/dispatcher.js'
+import { Dispatcher, MAX_BATCH, MAX_DEPTH, type ToRpcError } from '../rpc/dispatcher.js'
 import { OptionsError } from '../runtime/errors.js'
 import type { Log, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { errorBody, HttpError, type HttpErrorName } from './errors.js'
 import { Guard, listenProblem, writeToken } from './guard.js'
 import { addHealthRoutes, HEALTH_PATHS, type Health } from './health.js'
+import type { Metrics } from './metrics.js'
 import { openApiDocument } from './openapi.js'
 import { JSON_TYPE, Requests } from './requests.js'
 import { addRestRoutes } from './rest.js'
@@ -48,10 +49,11 @@ export interface HttpServerDeps {
   readonly health: Health
   /** Of the daemon. */
   readonly version: string
-  readonly onCall?: ((call: CallRecord) => void) | undefined
+  readonly metrics: Metrics
 }
 
 const TOKEN_FILE = 'http.cookie'
+const METRICS_PATH = '/metrics'
 /** An idle connection is kept for the next request this long. */
 const KEEP_ALIVE_MS = 10_000
 /** Requests on one connection; then the caller has to come again. */
@@ -105,6 +107,7 @@ export class HttpServer extends BaseService {
     const cancel = this.deps.runtime.timers.after(FLUSH_MS, () => this.app.server.closeAllConnections())
     await this.app.close()
     cancel()
+    this.deps.metrics.stop()
   }
 
   private async listen(): Promise<number> {
@@ -129,17 +132,19 @@ export class HttpServer extends BaseService {
         toRpcError: deps.toRpcError,
         clock: deps.runtime.clock,
         log: this.log,
-        onCall: deps.onCall,
+        onCall: (call) => deps.metrics.onCall(call),
       },
     )
-    const open = new Set<string | undefined>(HEALTH_PATHS)
+    app.addHook('onResponse', async (request, reply) =>
+      deps.metrics.onRequest(request.method, request.routeOptions.url ?? 'none', reply.statusCode),
+    )
     app.addHook('onRequest', async (request, reply) => {
       reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
       requests.begin(reply)
       // Connections are accepted a moment before the token is written.
       if (this.guard === undefined) throw new HttpError('unavailable', 'the daemon is starting')
       this.guard.checkSource(request.headers)
-      if (!open.has(request.routeOptions.url)) this.guard.checkToken(request.headers)
+      if (!isOpen(request.routeOptions.url, this.guard)) this.guard.checkToken(request.headers)
     })
     const refuseOthers = refuseOtherVerbs(app)
     addHealthRoutes(app, deps.health)
@@ -148,8 +153,14 @@ export class HttpServer extends BaseService {
     app.get('/v1/openapi.json', (_, reply) =>
       reply.type(JSON_TYPE).send(JSON.stringify(openApiDocument(deps.version, this.url_))),
     )
+    app.get(METRICS_PATH, async (_, reply) => reply.type(deps.metrics.contentType).send(await deps.metrics.text()))
     refuseOthers()
   }
+}
+
+/** Which paths ask for no token. */
+function isOpen(path: string | undefined, guard: Guard): boolean {
+  return HEALTH_PATHS.some((open) => open === path) || (path === METRICS_PATH && guard.areMetricsOpen)
 }
 
 function makeApp(options: HttpServerOptions, log: Log): FastifyInstance {

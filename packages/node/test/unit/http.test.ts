@@ -13,25 +13,32 @@ import { join } from 'node:path'
 import { type Handlers, METHOD_NAMES } from '@kvchain/client/contract'
 import { KvError } from '@kvchain/core/errors'
 import { Guard } from '@kvchain/node/http/guard'
+import { Metrics } from '@kvchain/node/http/metrics'
 import { HttpServer, type HttpServerOptions } from '@kvchain/node/http/server'
 import { toRpcError } from '@kvchain/node/rpc/answers'
-import type { CallRecord } from '@kvchain/node/rpc/dispatcher'
 import { AbortError, OptionsError } from '@kvchain/node/runtime/errors'
-import { systemRuntime } from '@kvchain/node/runtime/runtime'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Observers } from '@kvchain/node/runtime/observers'
+import { silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { TestLedger } from '../helpers/ledger.js'
 
 const HASH = 'ab'.repeat(32)
 const TIP = { height: 1, hash: HASH, chainwork: 'ff', stateRoot: HASH, timestampMs: 5 }
 
 let folder: string
 let servers: HttpServer[]
-let calls: CallRecord[]
+let ledger: TestLedger
 let syncing: boolean
+
+beforeAll(async () => {
+  ledger = await TestLedger.open()
+})
+
+afterAll(() => ledger.close())
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kvchain-http-'))
   servers = []
-  calls = []
   syncing = false
 })
 
@@ -47,6 +54,21 @@ function handlersWith(some: Partial<Handlers>): Handlers {
   return { ...all, chain_tip: async () => TIP, ...some }
 }
 
+function metricsOf({ chain, mempool }: TestLedger): Metrics {
+  return new Metrics(
+    { version: '1.2.3', network: 'test', dataDir: folder },
+    {
+      chain,
+      mempool,
+      miner: { active: false, solved: new Observers(silentLog) },
+      reorgs: { reorgs: new Observers(silentLog) },
+      hashRate: () => 5,
+      isSyncing: () => syncing,
+      directions: () => ['inbound'],
+    },
+  )
+}
+
 async function serve(some: Partial<Handlers> = {}, options: Partial<HttpServerOptions> = {}): Promise<HttpServer> {
   const server = new HttpServer(
     { host: '127.0.0.1', port: 0, allowRemote: false, dataDir: folder, ...options },
@@ -55,8 +77,8 @@ async function serve(some: Partial<Handlers> = {}, options: Partial<HttpServerOp
       handlers: handlersWith(some),
       toRpcError,
       version: '1.2.3',
+      metrics: metricsOf(ledger),
       health: { height: () => 7, isSyncing: () => syncing, peers: () => 2 },
-      onCall: (call) => calls.push(call),
     },
   )
   servers.push(server)
@@ -125,6 +147,15 @@ async function expectError(response: Response, status: number, name: string): Pr
   expect(error.message).toMatch(/^[^\n]+$/)
 }
 
+/** The value of one line of the figures, which are open on loopback. */
+async function metric(server: HttpServer, line: string): Promise<string | undefined> {
+  const text = await (await fetch(`${server.url}/metrics`)).text()
+  return text
+    .split('\n')
+    .find((each) => each.startsWith(`${line} `))
+    ?.slice(line.length + 1)
+}
+
 async function expectAlive(server: HttpServer): Promise<void> {
   expect((await jsonOf(post(server, TIP_CALL))).result).toEqual(TIP)
 }
@@ -164,7 +195,8 @@ describe('who may come in', () => {
       expect(response.headers.get('www-authenticate')).toBe('Bearer')
       await expectError(response, 401, 'unauthorised')
     }
-    expect(calls.map(({ method }) => method)).toEqual(['chain_tip', 'chain_tip'])
+    expect(await metric(server, 'kvchain_rpc_calls_total{method="chain_tip",outcome="ok"}')).toBe('2')
+    expect(await metric(server, 'kvchain_http_requests_total{verb="POST",route="/",status="401"}')).toBe('7')
     await expectAlive(server)
   })
 
@@ -228,7 +260,10 @@ describe('who may come in', () => {
   test('an address that others reach needs a word from the operator; then any address is a good Host, a foreign name never', async () => {
     await expect(serve({}, { host: '0.0.0.0' })).rejects.toThrow(/--http-allow-remote/)
     const server = await serve({}, { host: '0.0.0.0', allowRemote: true })
-    expect((await fetch(server.url.replace('0.0.0.0', '127.0.0.1').concat('/healthz'))).status).toBe(200)
+    const near = server.url.replace('0.0.0.0', '127.0.0.1')
+    expect((await fetch(`${near}/healthz`)).status).toBe(200)
+    // What is figures for this machine alone is not for others.
+    await expectError(await fetch(`${near}/metrics`), 401, 'unauthorised')
     const guard = new Guard({ token: 'x', host: '0.0.0.0', port: 80 })
     for (const host of ['192.0.2.7:9000', '[2001:db8::1]', 'localhost'])
       expect(() => guard.checkSource({ host })).not.toThrow()
@@ -271,11 +306,13 @@ describe('JSON-RPC', () => {
     expect(await ask('{"jsonrpc":"2.0","id":1,"method":"nope"}')).toEqual([200, 'unknown-method'])
     expect(await ask('{"jsonrpc":"2.0","id":1,"method":"kv_get"}')).toEqual([200, 'invalid-params'])
     expect(await ask('{"jsonrpc":"2.0","id":1,"method":"net_peers"}')).toEqual([200, 'internal'])
-    expect(calls.map(({ method, outcome }) => [method, outcome])).toEqual([
-      ['unknown', 'unknown-method'],
-      ['kv_get', 'invalid-params'],
-      ['net_peers', 'internal'],
-    ])
+    for (const call of [
+      'unknown",outcome="unknown-method',
+      'kv_get",outcome="invalid-params',
+      'net_peers",outcome="internal',
+    ]) {
+      expect(await metric(server, `kvchain_rpc_calls_total{method="${call}"}`)).toBe('1')
+    }
   })
 
   test.each([
