@@ -37,6 +37,13 @@ export function parseCount(text: string, what: string, min: number, max: number 
   throw usageError(`${what} must be a whole number ${bounds}, not '${text}'`)
 }
 
+/** A share from 0 to 1, such as 0.3. */
+export function parseShare(text: string, what: string): number {
+  const value = /^(?:0|1|0?\.\d{1,9}|1\.0{1,9})$/.test(text) ? Number(text) : Number.NaN
+  if (value >= 0 && value <= 1) return value
+  throw usageError(`${what} must be a share from 0 to 1, such as 0.3, not '${text}'`)
+}
+
 export const EXIT_CODE_HELP: string = ['Exit codes:', ...EXIT_CODES.map(([code, text]) => `  ${code}  ${text}`)].join(
   '\n',
 )

@@ -11,13 +11,14 @@
  */
 
 import { concatBytes } from '@kvchain/core/bytes'
-import type { ChainBlock } from './contract/chain.js'
+import type { ChainBlock, ChainReorg } from './contract/chain.js'
 import type { CoinBalance } from './contract/coin.js'
-import type { KvEntry, KvHistory } from './contract/kv.js'
+import type { BatchOperation, KvEntry, KvHistory, KvScanned } from './contract/kv.js'
 import type { NetPeer, NodeStatus } from './contract/node.js'
 import { type KvProof, MAX_HEADERS } from './contract/proof.js'
 import type { AccessChange, Expect, KeyEncoding, Receipt, ValueEncoding } from './contract/schemas.js'
-import type { TxDetail, TxStatus } from './contract/tx.js'
+import type { TxDetail, TxState, TxStatus } from './contract/tx.js'
+import type { KvEvents } from './contract/watch.js'
 import { checkParams, checkResult, type MethodName, type Params, type Result } from './contract.js'
 import { ClientError, RpcError } from './errors.js'
 import { decodeText, encodeText, isWellFormed, toAnswerText } from './text.js'
@@ -26,8 +27,13 @@ import type { CallOptions, Transport, TransportAnswer } from './transport.js'
 /** A text stands for its UTF-8 bytes. */
 export type KeyLike = string | Uint8Array
 
-export interface WriteOptions extends CallOptions {
+export interface TermOptions extends CallOptions {
   readonly fee?: number
+  /** Blocks: in none of the next so many, and the write expires. Without end when left out. */
+  readonly validFor?: number
+}
+
+export interface WriteOptions extends TermOptions {
   /** The write happens only if this holds when its turn comes; else it fails, and says so. */
   readonly expect?: Expect
 }
@@ -41,6 +47,40 @@ export interface ReadOptions extends CallOptions {
   /** As of this height; as of the tip when left out. */
   readonly height?: number
 }
+
+/** Of height, hash, minConfirmations and pending, one at most. */
+export interface GetOptions extends ReadOptions {
+  /** As of this block of the main chain. */
+  readonly hash?: string
+  /** As of the newest block that has so many. */
+  readonly minConfirmations?: number
+  /** With the writes that this daemon has taken on and no block has yet. */
+  readonly pending?: boolean
+  /** For `reversal`: of the whole hash rate, 0 to 1. */
+  readonly attackerShare?: number
+}
+
+export interface ScanOptions extends CallOptions {
+  readonly keysOnly?: boolean
+  readonly deleted?: boolean
+  /** Only keys that come after this one. */
+  readonly after?: KeyLike
+  /** Keys in one answer of the daemon. */
+  readonly pageSize?: number
+}
+
+export interface WatchOptions extends CallOptions {
+  /** Where an earlier watch had got to. */
+  readonly cursor?: string
+  /** From this block on; from the tip when neither it nor a cursor is given. */
+  readonly fromHeight?: number
+  readonly values?: boolean
+  /** Tell which versions settle, too. */
+  readonly settled?: boolean
+}
+
+/** What a watch tells: events that belong together, and the cursor after them. */
+export type WatchPage = Pick<KvEvents, 'events' | 'cursor'>
 
 export interface ProveOptions extends ReadOptions {
   /** With every version up to the height. */
@@ -70,6 +110,8 @@ export type BatchAnswer =
 
 /** A wait without end asks again this often. */
 const WAIT_TURN_MS = 60_000
+/** An answer to a watch that has nothing to tell comes after this long. */
+const WATCH_TURN_MS = 30_000
 /** How much longer than the daemon the client waits for the daemon's own `timed-out`. */
 const WAIT_MARGIN_MS = 5_000
 
@@ -116,9 +158,10 @@ export class KvClient {
   }
 
   /** Reads a key as of the tip or of an older height; undefined when it is absent or deleted there. */
-  async get(key: KeyLike, options: ReadOptions = {}): Promise<KvEntry | undefined> {
+  async get(key: KeyLike, options: GetOptions = {}): Promise<KvEntry | undefined> {
+    const { timeoutMs: _timeout, signal: _signal, ...choice } = options
     try {
-      return await this.call('kv_get', { ...keyParams(key), ...heightParam(options) }, options)
+      return await this.call('kv_get', { ...keyParams(key), ...choice }, options)
     } catch (error) {
       if (error instanceof RpcError && error.code === 'not-found') return undefined
       throw error
@@ -172,13 +215,116 @@ export class KvClient {
     return { ...about, file }
   }
 
+  /**
+   * Several operations as one transaction: all of them, or none.
+   *
+   * @example
+   * await client.atomic([{ op: 'put', key: 'a', value: '1', expect: { absent: true } }, { op: 'delete', key: 'b' }])
+   */
+  atomic(operations: readonly BatchOperation[], options: TermOptions = {}): Promise<Receipt> {
+    return this.call('kv_batch', { operations: [...operations], ...writeParams(options) }, options)
+  }
+
+  /** Changes who may write a key, or hands it over. */
+  access(
+    key: KeyLike,
+    change: { readonly owner?: string; readonly access?: AccessChange },
+    options: WriteOptions = {},
+  ): Promise<Receipt> {
+    return this.call('kv_access', { ...keyParams(key), ...change, ...writeParams(options) }, options)
+  }
+
+  /**
+   * Every key with a prefix, in the order of their bytes, as of the tip. Pages are asked for as they are needed.
+   *
+   * @example
+   * for await (const { key, value } of client.scan('users/')) console.log(key, value)
+   */
+  async *scan(prefix: KeyLike, options: ScanOptions = {}): AsyncGenerator<KvScanned> {
+    const { keysOnly, deleted, pageSize } = options
+    const isText = typeof prefix === 'string' && (options.after === undefined || typeof options.after === 'string')
+    const keyEncoding = isText ? 'utf8' : 'hex'
+    const bytesText = (key: KeyLike) => (isText ? String(key) : (encodeText(toBytes(key), 'hex') ?? ''))
+    let after = options.after === undefined ? undefined : bytesText(options.after)
+    for (;;) {
+      const params = {
+        prefix: bytesText(prefix),
+        keyEncoding,
+        ...(after === undefined ? {} : { after }),
+        ...(keysOnly === undefined ? {} : { keysOnly }),
+        ...(deleted === undefined ? {} : { deleted }),
+        ...(pageSize === undefined ? {} : { limit: pageSize }),
+      } as const
+      const page = await this.call('kv_scan', params, options)
+      yield* page.entries
+      if (page.next === undefined) return
+      // A key that is no text stops a scan of texts: the rest is asked for in hexadecimal.
+      if (page.next.keyEncoding !== keyEncoding) {
+        const rest = { ...options, after: decodeText(page.next.key, page.next.keyEncoding) ?? new Uint8Array() }
+        yield* this.scan(toBytes(prefix), rest)
+        return
+      }
+      after = page.next.key
+    }
+  }
+
+  /**
+   * What happens to the keys with a prefix, or to one key: without a gap, across restarts of the daemon and reorgs. Ends when the signal
+   * aborts; a daemon that is away ends it with ClientError, and the cursor of the last page goes on from there.
+   *
+   * @example
+   * for await (const { events, cursor } of client.watch({ prefix: 'users/' })) for (const event of events) console.log(event)
+   */
+  async *watch(
+    what: { readonly key: KeyLike } | { readonly prefix: KeyLike },
+    options: WatchOptions = {},
+  ): AsyncGenerator<WatchPage> {
+    const { timeoutMs: _timeout, signal, cursor: _cursor, fromHeight, ...wanted } = options
+    const target = 'key' in what ? keyParams(what.key) : prefixParams(what.prefix)
+    const call = { timeoutMs: WATCH_TURN_MS + WAIT_MARGIN_MS, ...(signal === undefined ? {} : { signal }) }
+    let cursor = options.cursor
+    while (signal?.aborted !== true) {
+      const begin = cursor !== undefined ? { cursor } : fromHeight !== undefined ? { fromHeight } : {}
+      // The first answer comes at once, so that the caller has a cursor from which nothing is missed.
+      const timeoutMs = cursor === undefined ? 0 : WATCH_TURN_MS
+      const page = await this.call('kv_watch', { ...target, ...wanted, ...begin, timeoutMs }, call)
+      if (page.events.length > 0 || page.cursor !== cursor) yield { events: page.events, cursor: page.cursor }
+      cursor = page.cursor
+    }
+  }
+
+  /**
+   * The life of a transaction, a state at a time, until it is settled or dropped.
+   *
+   * @example
+   * for await (const { status, settled } of client.follow(txid)) console.log(status, settled)
+   */
+  async *follow(txid: string, options: CallOptions = {}): AsyncGenerator<TxState> {
+    const { signal } = options
+    const call = { timeoutMs: WATCH_TURN_MS + WAIT_MARGIN_MS, ...(signal === undefined ? {} : { signal }) }
+    let seen: string | undefined
+    while (signal?.aborted !== true) {
+      const params = { txid, timeoutMs: WATCH_TURN_MS, ...(seen === undefined ? {} : { seen }) }
+      const state = await this.call('tx_follow', params, call)
+      if (state.state !== seen) yield state
+      if (state.final || state.status === 'unknown') return
+      seen = state.state
+    }
+  }
+
+  /** The reorgs that the daemon saw, newest first. */
+  async reorgs(options: CallOptions & { readonly limit?: number } = {}): Promise<ChainReorg[]> {
+    return (await this.call('chain_reorgs', options.limit === undefined ? {} : { limit: options.limit }, options))
+      .reorgs
+  }
+
   /** Deletes a key; its history stays. */
   delete(key: KeyLike, options: WriteOptions = {}): Promise<Receipt> {
     return this.call('kv_delete', { ...keyParams(key), ...writeParams(options) }, options)
   }
 
   /** Sends coins from the daemon's account. */
-  send(to: string, amount: number, options: CallOptions & { readonly fee?: number } = {}): Promise<Receipt> {
+  send(to: string, amount: number, options: TermOptions = {}): Promise<Receipt> {
     return this.call('coin_send', { to, amount, ...writeParams(options) }, options)
   }
 
@@ -276,9 +422,21 @@ function valueParams(value: string | Uint8Array): { value: string; encoding: Val
   return { value: encodeText(value, 'base64') ?? '', encoding: 'base64' }
 }
 
-function writeParams(options: WriteOptions): { fee?: number; expect?: Expect } {
-  const { fee, expect } = options
-  return { ...(fee === undefined ? {} : { fee }), ...(expect === undefined ? {} : { expect }) }
+function prefixParams(prefix: KeyLike): { prefix: string; keyEncoding: KeyEncoding } {
+  const { key, keyEncoding } = keyParams(prefix)
+  return { prefix: key, keyEncoding }
+}
+
+function toBytes(key: KeyLike): Uint8Array {
+  return typeof key === 'string' ? new TextEncoder().encode(key) : key
+}
+
+function writeParams({ fee, validFor, expect }: WriteOptions): { fee?: number; validFor?: number; expect?: Expect } {
+  return {
+    ...(fee === undefined ? {} : { fee }),
+    ...(validFor === undefined ? {} : { validFor }),
+    ...(expect === undefined ? {} : { expect }),
+  }
 }
 
 /** Throws ClientError `bad-params` when the parameters do not fit the contract. */

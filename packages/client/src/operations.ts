@@ -64,7 +64,7 @@ function parseOperation(
   if (operation.op === 'send') {
     return { kind: 'transfer', to: fromAddress(operation.to, prefix), amount: operation.amount }
   }
-  const target = { key: parseKey(operation), expect: parseExpect(operation.expect) }
+  const target = { key: parseKey(operation), expect: parseExpect(sha256, operation.expect) }
   switch (operation.op) {
     case 'put': {
       assert(value !== undefined, 'a put has a value')
@@ -97,10 +97,11 @@ export function parseValue(params: { readonly value: string; readonly encoding?:
   return value
 }
 
-function parseExpect(expect: Expect | undefined): Expectation {
+function parseExpect(sha256: Sha256, expect: Expect | undefined): Expectation {
   if (expect === undefined) return { kind: 'any' }
   if ('absent' in expect) return { kind: 'absent' }
   if ('version' in expect) return { kind: 'version', version: expect.version }
+  if ('value' in expect) return { kind: 'digest', digest: valueDigest(sha256, parseValue(expect)) }
   const digest = fromHex(expect.digest)
   if (digest === undefined) throw badParam('expect', 'has a digest that is not hex')
   return { kind: 'digest', digest }

@@ -51,7 +51,7 @@ export function withKey(command: Command): Command {
   return command.option('--key-encoding <encoding>', 'how KEY is written: utf8, hex or base64')
 }
 
-const MAX_HEIGHT = 2 ** 32 - 1
+export const MAX_HEIGHT: number = 2 ** 32 - 1
 
 /** `--at HEIGHT` as a parameter. */
 export function heightParam({ at }: { readonly at?: string }): { height?: number } {

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import type { KvEntry } from '@kvchain/client/contract/kv'
 import type { KeyEncoding, ValueEncoding } from '@kvchain/client/contract/schemas'
+import type { KvClient } from '@kvchain/client/kvClient'
 import { decodeText, encodeText } from '@kvchain/client/text'
 import { CliError, usageError } from '../exits.js'
 import { print, printableBytes, printableLines } from '../terminal.js'
@@ -24,6 +25,17 @@ export function keyParams(key: string, options: KeyOptions): { key: string; keyE
   if (decodeText(key, keyEncoding) === undefined) throw usageError(`KEY is not ${keyEncoding}`)
   if (key === '') throw usageError('KEY must not be empty')
   return { key, keyEncoding }
+}
+
+/** What stands for the own namespace at the begin of a key. */
+const OWN = '@me/'
+
+/** With `@me/` at the begin of the key made `@ADDRESS/`, the address being that of the daemon's account. */
+export async function ownKey<T extends object>(client: KvClient, params: T): Promise<T> {
+  if (!('key' in params) || typeof params.key !== 'string' || !params.key.startsWith(OWN)) return params
+  if ('keyEncoding' in params && params.keyEncoding !== undefined && params.keyEncoding !== 'utf8') return params
+  const { account } = await client.status()
+  return { ...params, key: `@${account}/${params.key.slice(OWN.length)}` }
 }
 
 /** VALUE as it stands, or the bytes of a file or of standard input; in the encoding that was named, if one was. */

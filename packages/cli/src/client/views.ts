@@ -1,8 +1,10 @@
 /** The client's answers as people read them. Everything that came from the network is escaped on its way here. */
 import type { Result } from '@kvchain/client/contract'
+import type { KvEntry, KvScanned } from '@kvchain/client/contract/kv'
 import type { NetPeer } from '@kvchain/client/contract/node'
-import type { TxDetail, TxOperation, TxStatus } from '@kvchain/client/contract/tx'
-import { fieldLines, shortened, tableLines } from '../terminal.js'
+import type { TxDetail, TxOperation, TxState, TxStatus } from '@kvchain/client/contract/tx'
+import type { KvEvent } from '@kvchain/client/contract/watch'
+import { fieldLines, printable, shortened, tableLines } from '../terminal.js'
 
 const VALUE_WIDTH = 40
 const KEY_WIDTH = 60
@@ -49,6 +51,105 @@ export function peersView(peers: readonly NetPeer[]): string {
       shortened(agent ?? '', VALUE_WIDTH),
     ]),
   )
+}
+
+/** A version, and how sure it is. */
+export function entryView(entry: KvEntry): string {
+  const { reversal, writers } = entry
+  const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`
+  return fieldLines([
+    ['key', keyText(entry.key, entry.keyEncoding)],
+    ['value', valueText(entry.value, entry.encoding)],
+    ['version', entry.version],
+    ['height', entry.pending ? 'pending: in no block yet' : entry.height],
+    ['block', entry.blockHash],
+    ['confirmations', entry.confirmations],
+    ['settled', entry.settled ? 'yes' : 'no'],
+    [
+      'undone',
+      `with probability ${percent(reversal.probability)} by ${percent(reversal.attackerShare)} of the hash rate`,
+    ],
+    ['owner', entry.owner],
+    ['writers', typeof writers === 'string' ? writers : writers.join(', ')],
+    ['transaction', entry.txid],
+    ['digest', entry.valueDigest],
+    ['tip', `${entry.tip.height} ${entry.tip.hash}`],
+  ])
+}
+
+const SCAN_TITLES = ['VERSION', 'HEIGHT', 'KEY', 'VALUE'] as const
+
+/** The titles over the rows of a scan, which come page by page. */
+export function scanHead(entries: readonly KvScanned[]): string {
+  const titles = entries.some(({ value }) => value !== undefined) ? SCAN_TITLES : SCAN_TITLES.slice(0, 3)
+  return scanRow(titles)
+}
+
+export function scanRows(entries: readonly KvScanned[]): string {
+  return entries
+    .map(({ key, keyEncoding, version, height, deleted, value, encoding }) => {
+      const shown = deleted ? '(deleted)' : value === undefined ? '' : valueText(value, encoding ?? 'utf8')
+      return scanRow([String(version), String(height), keyText(key, keyEncoding), shown])
+    })
+    .join('')
+}
+
+function scanRow([version = '', height = '', key = '', value = '']: readonly string[]): string {
+  return `${version.padStart(7)}  ${height.padStart(8)}  ${key}  ${value}`.trimEnd().concat('\n')
+}
+
+/** One line of a watch. */
+export function eventLine(event: KvEvent): string {
+  const value = event.value === undefined ? '' : `  ${valueText(event.value, event.encoding ?? 'utf8')}`
+  const what = `${event.kind.padEnd(9)}  ${keyText(event.key, event.keyEncoding)}  version ${event.version}`
+  return `${printable(what)}  block ${event.height}${value}\n`
+}
+
+/** One line of a transaction's life. */
+export function stateLine(state: TxState): string {
+  const { status, height, settled, outcome, reason, reorgedOut } = state
+  if (status === 'confirmed') return `${settled ? 'settled' : 'in a block'}: block ${height}\n`
+  if (status === 'failed') {
+    const why = outcome === undefined ? '' : `: ${outcomeText(outcome)}`
+    return `failed${why}, ${settled ? 'settled' : 'in block'} ${height}\n`
+  }
+  if (status === 'dropped') return `dropped: ${printable(reason ?? 'nobody knows why')}\n`
+  if (reorgedOut !== undefined) return `reorged out of block ${reorgedOut.height}, pending again\n`
+  return `${status === 'pending' ? 'accepted, pending' : status}\n`
+}
+
+export function feeView(fee: Result<'coin_fee'>): string {
+  return fieldLines([
+    ['fee', fee.fee],
+    ['at least', fee.minimum],
+    ['per byte', fee.feePerByte],
+    ['pending', plural(fee.pendingBytes, 'byte')],
+  ])
+}
+
+export function reorgsView({ reorgs }: Result<'chain_reorgs'>): string {
+  if (reorgs.length === 0) return 'no reorgs\n'
+  return reorgs
+    .map((reorg) => {
+      const head = fieldLines([
+        ['reorg', `${reorg.number}${reorg.alarm ? ' (ALARM)' : ''}`],
+        ['time', time(reorg.timeMs)],
+        ['depth', plural(reorg.depth, 'block')],
+        ['fork', `${reorg.fork.height} ${reorg.fork.hash}`],
+        ['from', `${reorg.from.height} ${reorg.from.hash}`],
+        ['to', `${reorg.to.height} ${reorg.to.hash}`],
+        ['lost', plural(reorg.lostCount, 'version')],
+      ])
+      if (reorg.lost.length === 0) return head
+      const rows = reorg.lost.map(({ key, keyEncoding, version, txid, replacedBy }) => [
+        keyText(key, keyEncoding),
+        version,
+        txid,
+        replacedBy ?? '-',
+      ])
+      return `${head}${tableLines(['KEY', 'VERSION', 'LOST', 'NOW'], rows)}`
+    })
+    .join('\n')
 }
 
 export function historyView(history: Result<'kv_history'>): string {

@@ -69,8 +69,13 @@ export const keyFields = { key: KeyText, keyEncoding: KeyEncoding }
 
 /** What a caller may expect of a key. To expect nothing, leave it out. */
 export const Expect = Type.Union(
-  [closed({ absent: Type.Literal(true) }), closed({ version: Positive }), closed({ digest: Hash })],
-  { description: '{"absent": true}, {"version": N} or {"digest": HEX}' },
+  [
+    closed({ absent: Type.Literal(true) }),
+    closed({ version: Positive }),
+    closed({ digest: Hash }),
+    closed({ value: Type.String(), encoding: Type.Optional(ValueEncoding) }),
+  ],
+  { description: '{"absent": true}, {"version": N}, {"digest": HEX} of the value, or {"value": TEXT} itself' },
 )
 export type Expect = Static<typeof Expect>
 

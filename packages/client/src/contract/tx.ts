@@ -40,6 +40,15 @@ const statusFields = {
 export const TxStatus = closed({ txid: Hash, ...statusFields })
 export type TxStatus = Static<typeof TxStatus>
 
+/** A transaction in one state of its life. */
+export const TxState = closed({
+  txid: Hash,
+  ...statusFields,
+  state: Type.String({ description: 'give it as `seen`' }),
+  final: Type.Boolean({ description: 'nothing more will become of it, unless a reorg deeper than settled comes' }),
+})
+export type TxState = Static<typeof TxState>
+
 const expectField = { expect: Type.Optional(Expect) }
 
 /** An operation, as it was signed. */
@@ -112,12 +121,7 @@ export const txMethods = {
       seen: Type.Optional(Type.String({ maxLength: 200 })),
       timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000, description: '30000 when left out' })),
     }),
-    result: closed({
-      txid: Hash,
-      ...statusFields,
-      state: Type.String({ description: 'give it as `seen`' }),
-      final: Type.Boolean({ description: 'nothing more will become of it, unless a reorg deeper than settled comes' }),
-    }),
+    result: TxState,
     errors: ['busy', 'unavailable'],
   },
   tx_get: {

@@ -18,11 +18,13 @@ async function view(daemon: Daemon, key: string): Promise<unknown> {
     confirmations: _,
     tip: __,
     settled: ___,
+    reversal: _____,
     ...entry
   } = (await daemon.client.get(key)) ?? {
     confirmations: 0,
     tip: undefined,
     settled: false,
+    reversal: undefined,
   }
   const history = await daemon.client.history(key)
   return { entry, versions: history.versions.map(({ confirmations: ____, ...version }) => version) }

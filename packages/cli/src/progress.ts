@@ -1,0 +1,54 @@
+/**
+ * How far a long work has got, for people who look on. Nothing is shown of what takes less than two seconds; on a terminal a bar that moves, elsewhere
+ * a line now and then.
+ */
+import { remark } from './terminal.js'
+
+const SHOWN_AFTER_MS = 2_000
+const BAR_EVERY_MS = 100
+const LINE_EVERY_MS = 10_000
+const TICK_MS = 250
+const WIDTH = 30
+
+export class Progress {
+  private readonly startedMs = performance.now()
+  private shownMs = Number.NEGATIVE_INFINITY
+  private isDrawn = false
+
+  /** `total` of `what`: "operations", 5000. */
+  constructor(
+    private readonly what: string,
+    private readonly total: number,
+  ) {}
+
+  update(done: number): void {
+    const nowMs = performance.now()
+    const { isTTY } = process.stderr
+    if (nowMs - this.startedMs < SHOWN_AFTER_MS) return
+    if (nowMs - this.shownMs < (isTTY ? BAR_EVERY_MS : LINE_EVERY_MS)) return
+    this.shownMs = nowMs
+    const text = `${Math.floor(done)} of ${Math.floor(this.total)} ${this.what}`
+    if (!isTTY) {
+      remark(text)
+      return
+    }
+    this.isDrawn = true
+    const filled = Math.min(WIDTH, Math.round((done / this.total) * WIDTH))
+    process.stderr.write(`\r[${'#'.repeat(filled)}${' '.repeat(WIDTH - filled)}] ${text}\x1b[K`)
+  }
+
+  /** For what cannot say how far it is: counts seconds. Returns the function that ends it. */
+  tick(): () => void {
+    const timer = setInterval(() => this.update((performance.now() - this.startedMs) / 1000), TICK_MS)
+    return () => {
+      clearInterval(timer)
+      this.end()
+    }
+  }
+
+  /** Takes the bar away. */
+  end(): void {
+    if (this.isDrawn) process.stderr.write('\r\x1b[K')
+    this.isDrawn = false
+  }
+}
