@@ -35,9 +35,8 @@ export function nextTarget(params: Params, parent: Header, grandparent: Header |
   // Division that rounds towards minus infinity, so that the rule has no seam at zero.
   const exponent = scaled >= 0n ? scaled / window : -((-scaled + window - 1n) / window)
   const { factor, shift } = powerOfTwo(exponent)
-  const product = toBigInt(parent.target) * factor
-  const down = FRACTION_BITS - shift
-  const target = down >= 0n ? product >> down : product << -down
+  // A shift by less than nothing is one to the other side.
+  const target = (toBigInt(parent.target) * factor) >> (FRACTION_BITS - shift)
   const easiest = toBigInt(params.easiestTarget)
   return fromBigInt(target < 1n ? 1n : target > easiest ? easiest : target)
 }

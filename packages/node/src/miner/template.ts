@@ -103,7 +103,8 @@ export class TemplateBuilder {
       this.include(draft, transaction, outcome, total)
       draft.nextNonces.set(account, transaction.body.accountNonce + 1)
     }
-    draft.tree = draft.tree.update(treeChanges(sha256, added.changes()))
+    const { tree } = draft
+    draft.tree = this.chain.store.guardTree(() => tree.update(treeChanges(sha256, added.changes())))
     draft.view.absorb(added)
     return true
   }
@@ -132,7 +133,7 @@ export class TemplateBuilder {
       timestampMs: Math.max(this.runtime.clock.nowMs(), parent.header.timestampMs + 1),
       target: nextTarget(params, parent.header, parent.parent?.header),
       txRoot: draft.leaves.root(),
-      stateRoot: draft.tree.update(treeChanges(sha256, paid.changes())).root,
+      stateRoot: this.chain.store.guardTree(() => draft.tree.update(treeChanges(sha256, paid.changes())).root),
       miner: this.miner,
     }
     const commitment = headerCommitment(sha256, header)

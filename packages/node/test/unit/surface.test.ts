@@ -448,7 +448,8 @@ describe('the rewrite alarm', () => {
   test('a reorg below the depth is recorded, and rings nothing', async () => {
     const { near, far, tell } = await pair()
     await near.ledger.mine()
-    await far.ledger.mine(2)
+    // By another miner: the same block at the same millisecond would be no reorg.
+    await far.ledger.mine(2, 8)
     await tell()
     const [reorg] = (await near.rpc.chain_reorgs({}, never)).reorgs
     expect(reorg).toMatchObject({ depth: 1, alarm: false, lost: [], lostCount: 0 })
