@@ -267,7 +267,8 @@ export class KvNode extends BaseService {
       },
     )
     const health = { height: () => chain.tip.header.height, isSyncing, peers: () => net.host.peerIds().length }
-    const server = new HttpServer({ ...listen, dataDir }, { runtime, handlers, toRpcError, health, version, metrics })
+    const deps = { runtime, handlers, toRpcError, health, version, metrics, chain }
+    const server = new HttpServer({ ...listen, dataDir }, deps)
     return { server, onCall: (call) => metrics.onCall(call) }
   }
 

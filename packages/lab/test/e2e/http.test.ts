@@ -3,7 +3,7 @@
  * 1. the banner and the log say where it is and where the token is; where it may not listen, one line says why;
  * 2. REST: keys of any bytes, values as they are, expectations by query and by header, waiting, blocks, transactions;
  * 3. bad requests: a clear status and one error in JSON, and the daemon goes on;
- * 4. figures: the text read strictly; dashboard and alerts name only what is there;
+ * 4. events: of keys and of the tip, gone on with after hanging up; figures: the text read strictly; dashboard and alerts name only what is there;
  * 5. a client in Python with its standard library alone (skipped where there is no python3);
  * 6. a stop by HTTP, which is answered; a new token afterwards.
  */
@@ -259,6 +259,98 @@ describe('bad requests', () => {
   })
 })
 
+/** One event of a stream. */
+interface StreamEvent {
+  readonly id: string
+  readonly event: string
+  readonly data: Record<string, unknown>
+}
+
+/** Reads a stream of events until `isEnough`; then hangs up. */
+async function follow(
+  path: string,
+  isEnough: (events: StreamEvent[]) => boolean,
+  lastId?: string,
+): Promise<StreamEvent[]> {
+  const controller = new AbortController()
+  const headers = { authorization: `Bearer ${token}`, ...(lastId === undefined ? {} : { 'last-event-id': lastId }) }
+  const response = await fetch(`${url}${path}`, { headers, signal: controller.signal })
+  expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
+  const events: StreamEvent[] = []
+  let text = ''
+  let id = lastId ?? ''
+  for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    const frames = `${text}${chunk}`.split('\n\n')
+    text = frames.pop() ?? ''
+    for (const frame of frames) {
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(frame)?.[1]
+      id = field('id') ?? id
+      const [event, data] = [field('event'), field('data')]
+      if (event !== undefined && data !== undefined) events.push({ id, event, data: JSON.parse(data) })
+    }
+    if (isEnough(events)) break
+  }
+  controller.abort()
+  return events
+}
+
+describe('events', () => {
+  test('of keys: put, delete; from a height on; nothing missed or told twice after hanging up', async () => {
+    const first = await put('/v1/kv/watched%2Fa?wait=1', 'one')
+    await put('/v1/kv/unwatched?wait=1', 'x')
+    await put('/v1/kv/watched%2Fa?wait=1', 'two')
+    const path = `/v1/events?prefix=watched/&fromHeight=${first.body.height}`
+    const early = await follow(path, (events) => events.length >= 2)
+    expect(early.map(({ event, data }) => [event, data.key, data.value])).toEqual([
+      ['put', 'watched/a', 'one'],
+      ['put', 'watched/a', 'two'],
+    ])
+    expect(early[0]?.data).toMatchObject({ txid: first.body.txid, height: first.body.height, version: 1 })
+    const later = follow(path, (events) => events.length >= 2, early.at(-1)?.id)
+    await ask('DELETE', '/v1/kv/watched%2Fa?wait=1')
+    await put('/v1/kv/watched%2Fb?wait=1', 'three')
+    expect((await later).map(({ event, data }) => [event, data.key])).toEqual([
+      ['delete', 'watched/a'],
+      ['put', 'watched/b'],
+    ])
+  })
+
+  test('of the tip: each move, from where the client was', async () => {
+    const moves = await follow('/v1/events/tips', (events) => events.length >= 3)
+    const heights = moves.map(({ data }) => Number(data.height))
+    expect(heights).toEqual([...heights].sort((a, b) => a - b))
+    expect(moves.every(({ event, id, data }) => event === 'tip' && id === data.hash && data.reorgDepth === 0)).toBe(
+      true,
+    )
+    const again = await follow('/v1/events/tips', (events) => events.length >= 1, moves[0]?.id)
+    expect(Number(again[0]?.data.height)).toBeGreaterThan(heights[0] ?? 0)
+  })
+
+  test('what is wrong with a request is told before the stream begins', async () => {
+    expect(told(await ask('GET', '/v1/events?key=a&prefix=b'))).toEqual([400, 'invalid-params', 'key'])
+    expect(told(await ask('GET', '/v1/events?cursor=nonsense'))).toEqual([400, 'invalid-params', 'cursor'])
+    expect(told(await ask('GET', '/v1/events?timeoutMs=1'))).toEqual([400, 'invalid-params', 'timeoutMs'])
+    const unknown = { headers: { 'last-event-id': `0.${'ab'.repeat(32)}` } }
+    expect(told(await ask('GET', '/v1/events', unknown))).toEqual([404, 'not-found', null])
+    expect((await ask('GET', '/v1/status')).status).toBe(200)
+  })
+
+  test('streams beyond the bound are refused; those of callers who hang up are free again', async () => {
+    const controller = new AbortController()
+    const init = { headers: { authorization: `Bearer ${token}` }, signal: controller.signal }
+    const open = await Promise.all(Array.from({ length: 64 }, () => fetch(`${url}/v1/events/tips`, init)))
+    expect(open.every(({ status }) => status === 200)).toBe(true)
+    expect(told(await ask('GET', '/v1/events'))).toEqual([503, 'busy', null])
+    controller.abort()
+    await daemon.waitFor(
+      async () => (await follow('/v1/events/tips', ({ length }) => length > 0).catch(() => [])).length > 0,
+      {
+        what: 'a free stream',
+      },
+    )
+  })
+})
+
 describe('figures', () => {
   test('are what the text format and its rules ask for, and follow what happens', async () => {
     const read = async () => readPrometheusText(await (await fetch(`${url}/metrics`)).text())
@@ -327,7 +419,10 @@ describe('the end', () => {
   test('a stop by HTTP is answered, then carried out; the next start makes a new token', async () => {
     const headers = { 'content-type': 'application/json' }
     const body = '{"jsonrpc":"2.0","id":1,"method":"node_stop"}'
+    // Streams end with it, and keep nobody.
+    const stream = await fetch(`${url}/v1/events`, { headers: { authorization: `Bearer ${token}` } })
     expect((await ask('POST', '/', { body, headers })).body.result).toEqual({ stopping: true })
+    expect(await stream.text()).toMatch(/^retry: 1000\n\n/)
     expect(await daemon.exited()).toEqual({ code: 0, signal: null })
     const before = token
     await daemon.restart()

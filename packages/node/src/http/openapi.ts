@@ -8,7 +8,7 @@ import { RPC_ERRORS } from '@kvchain/client/rpcErrors'
 import { HTTP_STATUS, type HttpErrorName, PRECONDITION_FAILED } from './errors.js'
 import { TOKEN_COOKIE } from './guard.js'
 import { BYTES_TYPE } from './rest.js'
-import { isInPath, paramSchema, ROUTES, type Route } from './routes.js'
+import { EVENT_ROUTES, isInPath, paramSchema, ROUTES, type Route } from './routes.js'
 
 type Responses = Readonly<Record<string, object>>
 
@@ -19,6 +19,7 @@ export function openApiDocument(version: string, url: string): object {
     paths[path] = { ...paths[path], [verb.toLowerCase()]: operation }
   }
   for (const route of ROUTES) add(route.path, route.verb, operationOf(route))
+  for (const route of Object.values(EVENT_ROUTES)) add(route.path, route.verb, streamOf(route))
   for (const { path, verb, operation } of OTHERS) add(path, verb, operation)
   return {
     openapi: '3.1.0',
@@ -79,6 +80,25 @@ function operationOf(route: Route): object {
     parameters: parametersOf(route),
     ...bodyOf(route),
     responses: { ...resultsOf(route), ...errorsOf(errorNames(route)) },
+  }
+}
+
+/** A stream has the parameters and the errors of its method. */
+function streamOf(route: Route): object {
+  const again = {
+    name: 'Last-Event-ID',
+    in: 'header',
+    schema: TEXT,
+    description: 'where the stream goes on: the last id',
+  }
+  return {
+    operationId: route.id,
+    summary: route.summary,
+    parameters: [...parametersOf(route), again],
+    responses: {
+      200: { description: 'events without end', content: { 'text/event-stream': { schema: TEXT } } },
+      ...errorsOf(errorNames(route)),
+    },
   }
 }
 

@@ -12,7 +12,7 @@ import { type Dispatcher, isShallow, MAX_DEPTH, tooLarge } from '../rpc/dispatch
 import { hex } from '../runtime/hex.js'
 import { HttpError } from './errors.js'
 import { bodyOf, JSON_TYPE, type Requests } from './requests.js'
-import { DEFAULT_WAIT_MS, paramSchema, ROUTES, type Route, type RouteKind } from './routes.js'
+import { DEFAULT_WAIT_MS, fromText, paramSchema, ROUTES, type Route, type RouteKind } from './routes.js'
 
 export interface RestDeps {
   readonly dispatcher: Dispatcher
@@ -142,15 +142,6 @@ function accepted({ reply }: Job, receipt: Receipt): object {
 function readParams({ route, given }: Job): object {
   const own = Object.entries(given).filter(([name]) => !(route.extras && Object.hasOwn(route.extras, name)))
   return Object.fromEntries(own.map(([name, text]) => [name, fromText(paramSchema(route, name), text)]))
-}
-
-/** A text as its schema has it; when it cannot be, it stays a text, and whoever checks says what is wrong. */
-function fromText(schema: object | undefined, text: unknown): unknown {
-  if (typeof text !== 'string' || schema === undefined || !('type' in schema)) return text
-  if (schema.type === 'number' && /^\d{1,16}(?:\.\d{1,16})?$/.test(text)) return Number(text)
-  if (schema.type === 'integer' && /^\d{1,16}$/.test(text)) return Number(text)
-  if (schema.type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
-  return text
 }
 
 function readExtra({ route, given }: Job, name: string): unknown {

@@ -226,6 +226,29 @@ export const ROUTES: readonly Route[] = [
   { id: 'rpc_discover', verb: 'GET', path: '/v1/openrpc.json', kind: 'plain', method: 'rpc.discover', params: [] },
 ]
 
+/** Streams of events: what kv_watch tells, page after page; and how the tip moves. */
+export const EVENT_ROUTES = {
+  keys: {
+    id: 'kv_events',
+    verb: 'GET',
+    path: '/v1/events',
+    kind: 'plain',
+    method: 'kv_watch',
+    summary: 'What happens to a key, or to all keys with a prefix, as server-sent events.',
+    params: ['key', 'prefix', 'keyEncoding', 'cursor', 'fromHeight', 'values', 'settled'],
+  },
+  tips: {
+    id: 'tip_events',
+    verb: 'GET',
+    path: '/v1/events/tips',
+    kind: 'plain',
+    method: 'chain_tip',
+    summary:
+      'How the tip moves, as server-sent events; reorgDepth is the number of blocks that were told of and are gone.',
+    params: [],
+  },
+} as const satisfies Record<string, Route>
+
 /** Whether a parameter is a part of the route's path. */
 export function isInPath({ path }: Route, name: string): boolean {
   return path.includes(`{${name}}`)
@@ -235,4 +258,13 @@ export function isInPath({ path }: Route, name: string): boolean {
 export function paramSchema({ method }: Route, name: string): object | undefined {
   const properties: Readonly<Record<string, object>> = CONTRACT[method].params.properties
   return Object.hasOwn(properties, name) ? properties[name] : undefined
+}
+
+/** A text as its schema has it; when it cannot be, it stays a text, and whoever checks says what is wrong. */
+export function fromText(schema: object | undefined, text: unknown): unknown {
+  if (typeof text !== 'string' || schema === undefined || !('type' in schema)) return text
+  if (schema.type === 'number' && /^\d{1,16}(?:\.\d{1,16})?$/.test(text)) return Number(text)
+  if (schema.type === 'integer' && /^\d{1,16}$/.test(text)) return Number(text)
+  if (schema.type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
 }

@@ -8,11 +8,13 @@ import { join } from 'node:path'
 import type { Handlers } from '@kvchain/client/contract'
 import { MAX_ANSWER_BYTES, MAX_REQUEST_BYTES } from '@kvchain/client/ndjson'
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import type { Chain } from '../chain/chain.js'
 import { Dispatcher, MAX_BATCH, MAX_DEPTH, type ToRpcError } from '../rpc/dispatcher.js'
 import { OptionsError } from '../runtime/errors.js'
 import type { Log, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { errorBody, HttpError, type HttpErrorName } from './errors.js'
+import { addEventRoutes } from './events.js'
 import { Guard, listenProblem, writeToken } from './guard.js'
 import { addHealthRoutes, HEALTH_PATHS, type Health } from './health.js'
 import type { Metrics } from './metrics.js'
@@ -50,6 +52,7 @@ export interface HttpServerDeps {
   /** Of the daemon. */
   readonly version: string
   readonly metrics: Metrics
+  readonly chain: Pick<Chain, 'tip' | 'tips' | 'tree'>
 }
 
 const TOKEN_FILE = 'http.cookie'
@@ -149,6 +152,7 @@ export class HttpServer extends BaseService {
     const refuseOthers = refuseOtherVerbs(app)
     addHealthRoutes(app, deps.health)
     addRpcRoutes(app, { dispatcher, requests, maxAnswerBytes })
+    addEventRoutes(app, { dispatcher, requests, chain: deps.chain, timers: deps.runtime.timers })
     addRestRoutes(app, { dispatcher, requests, maxAnswerBytes })
     app.get('/v1/openapi.json', (_, reply) =>
       reply.type(JSON_TYPE).send(JSON.stringify(openApiDocument(deps.version, this.url_))),

@@ -78,6 +78,7 @@ async function serve(some: Partial<Handlers> = {}, options: Partial<HttpServerOp
       toRpcError,
       version: '1.2.3',
       metrics: metricsOf(ledger),
+      chain: ledger.chain,
       health: { height: () => 7, isSyncing: () => syncing, peers: () => 2 },
     },
   )
