@@ -23,6 +23,7 @@ import {
   isDamage,
   lockFolder,
   markSuspect,
+  noteLasting,
   noteStart,
   noteStop,
   resumeFolders,
@@ -55,6 +56,8 @@ interface Parts {
 const LOOK_BYTES = [4 << 20, 64 << 20, Number.POSITIVE_INFINITY] as const
 /** So often it ended without a stop, though its files looked whole: damage to what LevelDB keeps for itself shows in no record. */
 const MAX_UNCLEAN = 3
+/** A run of this length did not end for what LevelDB came upon when it opened its files. */
+const LASTING_MS = 10 * 60_000
 
 export class Ledger extends BaseService {
   readonly genesis: Genesis
@@ -115,6 +118,10 @@ export class Ledger extends BaseService {
     this.parts = parts
     const { chain, own } = parts
     chain.tips.add(({ header }) => this.track('own transactions', () => own.onTip(header.height)))
+    this.track('lasting', async () => {
+      await this.deps.runtime.timers.sleep(LASTING_MS, this.signal)
+      await noteLasting(dataDir)
+    })
   }
 
   /** LevelDB ends the process for some damage: so the files are looked at before, where that is little work or seems needed. */

@@ -150,6 +150,11 @@ export async function noteStart(dataDir: string): Promise<number> {
   return ends
 }
 
+/** Notes that a run has lasted: should it end without a stop, it is the first one to do so. */
+export async function noteLasting(dataDir: string): Promise<void> {
+  await writeFile(runningFile(dataDir), '1', { mode: 0o600 })
+}
+
 /** Notes that it was stopped in good order, or found whole. */
 export async function noteStop(dataDir: string): Promise<void> {
   await rm(runningFile(dataDir), { force: true })
