@@ -5,6 +5,7 @@
  */
 import type { Static } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
+import { Settings } from 'typebox/system'
 import { chainMethods } from './contract/chain.js'
 import { coinMethods } from './contract/coin.js'
 import { explain, type Problem } from './contract/explain.js'
@@ -67,6 +68,9 @@ export function checkResult<M extends MethodName>(method: M, value: unknown): Ch
   if (validator.Check(known)) return { ok: true, value: known as Result<M> }
   return { ok: false, problem: explain(CONTRACT[method].result, validator.Errors(value), 'result') }
 }
+
+/** An alternative tells what is wrong with each of its branches before it tells that none fits, which is what callers are told. */
+Settings.Set({ maxErrors: 64 })
 
 /** Compiles each schema once, when it is first needed: a command line that makes one call pays for one. */
 class Validators {

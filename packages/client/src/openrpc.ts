@@ -1,5 +1,5 @@
 /** The OpenRPC 1.3 document: the contract in the form that other people's tools read. Made from the table, never by hand. */
-
+import { EXAMPLES } from './contract/examples.js'
 import type { MethodSpec } from './contract/schemas.js'
 import { CONTRACT, METHOD_NAMES, type MethodName, type Result } from './contract.js'
 import { RPC_ERRORS } from './rpcErrors.js'
@@ -34,6 +34,13 @@ interface OpenRpcMethod {
   params: { name: string; required: boolean; schema: object; description?: string }[]
   result: { name: string; schema: object }
   errors: { code: number; message: string; data: { name: string } }[]
+  examples: OpenRpcExample[]
+}
+
+interface OpenRpcExample {
+  name: string
+  params: { name: string; value: unknown }[]
+  result: { name: string; value: unknown }
 }
 
 function describeMethod(name: MethodName): OpenRpcMethod {
@@ -56,5 +63,15 @@ function describeMethod(name: MethodName): OpenRpcMethod {
       message: RPC_ERRORS[error].summary,
       data: { name: error },
     })),
+    examples: [exampleOf(name)],
+  }
+}
+
+function exampleOf(name: MethodName): OpenRpcExample {
+  const { params, result } = EXAMPLES[name]
+  return {
+    name: `${name}_example`,
+    params: Object.entries(params).map(([param, value]) => ({ name: param, value })),
+    result: { name: `${name}_result`, value: result },
   }
 }

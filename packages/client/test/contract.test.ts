@@ -13,6 +13,7 @@ import {
   METHOD_NAMES,
   type MethodName,
 } from '@kvchain/client/contract'
+import { EXAMPLES } from '@kvchain/client/contract/examples'
 import { ClientError, exitCodeOf, RpcError, toErrorData } from '@kvchain/client/errors'
 import { openRpcDocument } from '@kvchain/client/openrpc'
 import { isRpcErrorName, RPC_ERRORS, type RpcErrorName, rpcErrorName } from '@kvchain/client/rpcErrors'
@@ -41,6 +42,13 @@ describe('the table', () => {
     expect(spec.summary).toMatch(/^[A-Z].*\.$/)
     expect(spec.params).toMatchObject({ type: 'object', additionalProperties: false })
     expect(JSON.parse(JSON.stringify(spec.result))).toEqual(spec.result)
+  })
+
+  test.each(METHOD_NAMES)('%s has an example that it would take and answer', (method) => {
+    const { params, result } = EXAMPLES[method]
+    expect(checkParams(method, params)).toEqual({ ok: true, value: params })
+    // The very same: nothing in it is unknown and was taken out.
+    expect(checkResult(method, result)).toEqual({ ok: true, value: result })
   })
 })
 
@@ -109,6 +117,7 @@ describe('parameters', () => {
     ['kv_prove', { key: 'k', history: 'yes' }, 'history', 'history must be true or false'],
     ['chain_headers', { from: 0, count: 16_385 }, 'count', 'count must be at most 16384'],
     ['chain_block', { height: 1, hash: HASH }, '', 'params must have at most 1 field(s)'],
+    ['kv_batch', { operations: [{ op: 'increment', key: 'k' }] }, 'operations.0', 'operations.0 has none of its forms'],
     [
       'kv_put',
       { key: 'k', value: 'v', access: 'mine' },

@@ -9,6 +9,7 @@ import { dirname } from 'node:path'
 import type { Handlers } from '@kvchain/client/contract'
 import { ClientError } from '@kvchain/client/errors'
 import { MAX_ANSWER_BYTES, MAX_REQUEST_BYTES } from '@kvchain/client/ndjson'
+import type { RpcLimits } from '@kvchain/client/rpcDocument'
 import { RPC_ERRORS } from '@kvchain/client/rpcErrors'
 import { checkSocketPath } from '@kvchain/client/socketPath'
 import { openSocket } from '@kvchain/client/unixTransport'
@@ -26,20 +27,19 @@ import {
   type ToRpcError,
 } from './dispatcher.js'
 
-export interface RpcServerOptions {
+/** The bounds of a server that is told of no others. */
+export const RPC_LIMITS: RpcLimits = {
+  maxConnections: 64,
+  maxLineBytes: MAX_REQUEST_BYTES,
+  maxDepth: MAX_DEPTH,
+  maxBatch: MAX_BATCH,
+  maxInFlightPerConnection: 64,
+  maxAnswerBytes: MAX_ANSWER_BYTES,
+  maxUnreadBytes: 2 * MAX_ANSWER_BYTES,
+}
+
+export interface RpcServerOptions extends Partial<RpcLimits> {
   readonly socketPath: string
-  /** Callers at once. Default 64. */
-  readonly maxConnections?: number
-  /** Bytes of a line. Default 2 MiB. */
-  readonly maxLineBytes?: number
-  /** Requests in a batch. Default 100. */
-  readonly maxBatch?: number
-  /** Requests of one caller that run at once; further lines wait unread. Default 64. */
-  readonly maxInFlightPerConnection?: number
-  /** Bytes of an answer. Default 16 MiB. */
-  readonly maxAnswerBytes?: number
-  /** Bytes of answers that a caller has not read, before he is cut off. Default 32 MiB. */
-  readonly maxUnreadBytes?: number
 }
 
 export interface RpcServerDeps {
@@ -57,26 +57,21 @@ export class RpcServer extends BaseService {
   private readonly connections = new Set<RpcConnection>()
   private readonly dispatcher: Dispatcher
   private readonly server: Server
+  private readonly options: RpcLimits & RpcServerOptions
 
   constructor(
-    private readonly options: RpcServerOptions,
+    options: RpcServerOptions,
     private readonly deps: RpcServerDeps,
   ) {
     super('rpc', deps.runtime.log.child({ service: 'rpc' }))
-    this.dispatcher = new Dispatcher(
-      {
-        maxDepth: MAX_DEPTH,
-        maxBatch: options.maxBatch ?? MAX_BATCH,
-        maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
-      },
-      {
-        handlers: deps.handlers,
-        toRpcError: deps.toRpcError,
-        clock: deps.runtime.clock,
-        log: this.log,
-        onCall: deps.onCall,
-      },
-    )
+    this.options = { ...RPC_LIMITS, ...options }
+    this.dispatcher = new Dispatcher(this.options, {
+      handlers: deps.handlers,
+      toRpcError: deps.toRpcError,
+      clock: deps.runtime.clock,
+      log: this.log,
+      onCall: deps.onCall,
+    })
     this.server = createServer({ allowHalfOpen: true }, (socket) => this.onConnection(socket))
   }
 
@@ -102,7 +97,7 @@ export class RpcServer extends BaseService {
   /** Why no further caller is served, if so. */
   private refusal(): RpcFailure | undefined {
     if (this.signal.aborted) return { name: 'unavailable', message: RPC_ERRORS.unavailable.summary }
-    const maxConnections = this.options.maxConnections ?? 64
+    const { maxConnections } = this.options
     if (this.connections.size < maxConnections) return undefined
     return { name: 'busy', message: `the daemon serves ${maxConnections} callers; try again later` }
   }
@@ -116,12 +111,7 @@ export class RpcServer extends BaseService {
     }
     const connection = new RpcConnection(
       socket,
-      {
-        maxLineBytes: this.options.maxLineBytes ?? MAX_REQUEST_BYTES,
-        maxInFlight: this.options.maxInFlightPerConnection ?? 64,
-        maxAnswerBytes: this.options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
-        maxUnreadBytes: this.options.maxUnreadBytes ?? 2 * MAX_ANSWER_BYTES,
-      },
+      { ...this.options, maxInFlight: this.options.maxInFlightPerConnection },
       { dispatcher: this.dispatcher, timers: this.deps.runtime.timers, log: this.log },
     )
     this.connections.add(connection)

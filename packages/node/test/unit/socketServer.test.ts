@@ -226,7 +226,7 @@ describe('parameters', () => {
       'an expectation',
       '{"key":"k","value":"","expect":{"version":0}}',
       'expect',
-      'expect must be {"absent": true}, {"version": N} or {"digest": HEX}',
+      'expect must be {"absent": true}, {"version": N}, {"digest": HEX} of the value, or {"value": TEXT} itself',
     ],
     ['half a character', '{"key":"k","value":"\\ud800"}', 'value', 'value is no well-formed Unicode'],
   ]
