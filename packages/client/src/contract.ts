@@ -15,6 +15,9 @@ import { proofMethods } from './contract/proof.js'
 import { txMethods } from './contract/tx.js'
 import { watchMethods } from './contract/watch.js'
 
+// Of a value that has none of several forms, each form has its errors; the one that says so comes last.
+Settings.Set({ maxErrors: 64 })
+
 /** Every method: name, parameters, result, summary. */
 export const CONTRACT = {
   ...kvMethods,
