@@ -3,6 +3,7 @@
  * sees a stack trace unless the daemon's log shows one.
  */
 import { ClientError, exitCodeOf, RpcError } from '@kvchain/client/errors'
+import type { KeyFileError, KeyFileErrorCode } from '@kvchain/client/keyFile'
 import { KvError } from '@kvchain/core/errors'
 import { CommanderError } from 'commander'
 import { printable } from './terminal.js'
@@ -16,6 +17,7 @@ export const EXIT_CODES = [
   [4, 'refused by a rule'],
   [5, 'no daemon'],
   [6, 'timed out'],
+  [7, 'wrong password'],
 ] as const
 
 const CLI_EXIT_CODES = {
@@ -23,11 +25,21 @@ const CLI_EXIT_CODES = {
   usage: 2,
   /** What a command reads or writes cannot be. */
   failed: 1,
+  /** There is no such thing on this machine. */
+  'not-found': 3,
   /** There is nobody to ask. */
   'no-daemon': 5,
   /** A confirmation did not come in time. */
   'timed-out': 6,
 } as const
+
+const KEY_FILE_EXIT_CODES: Readonly<Record<KeyFileErrorCode, number>> = {
+  'key-file-malformed': 1,
+  'key-file-unsupported': 1,
+  'key-file-damaged': 1,
+  'wrong-password': 7,
+  'bad-password': 2,
+}
 
 export class CliError extends KvError<keyof typeof CLI_EXIT_CODES> {}
 
@@ -43,6 +55,7 @@ export function isDone(error: unknown): boolean {
 export function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return CLI_EXIT_CODES.usage
   if (error instanceof CliError) return CLI_EXIT_CODES[error.code]
+  if (isKeyFileError(error)) return KEY_FILE_EXIT_CODES[error.code]
   return exitCodeOf(error)
 }
 
@@ -72,7 +85,12 @@ function errorMessage(error: unknown): string {
 function errorName(error: unknown): string {
   if (error instanceof CommanderError) return 'usage'
   if (error instanceof CliError || error instanceof ClientError || error instanceof RpcError) return error.code
-  return 'failed'
+  return isKeyFileError(error) ? error.code : 'failed'
+}
+
+/** By its name: the class brings cryptography with it, for which not every command need wait. */
+function isKeyFileError(error: unknown): error is KeyFileError {
+  return error instanceof KvError && error.name === 'KeyFileError'
 }
 
 /** The parser's own words, where it has any. */

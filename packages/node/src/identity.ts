@@ -36,13 +36,24 @@ async function loadSeed(file: string, random: Random): Promise<Uint8Array> {
   if (stats === undefined) return makeSeed(file, random)
   if (!stats.isFile()) throw new OptionsError(`${file} is not a plain file`)
   if ((stats.mode & 0o077) !== 0) throw new OptionsError(`${file} may be read by others: chmod 600 ${file}`)
-  const [digits = '', check, ...more] = (await readKeyFile(file)).trimEnd().split(' ')
+  const seed = parseSeedText(await readKeyFile(file))
+  if (seed !== undefined) return seed
+  const advice = 'bring a copy of it back, or move it away and the next start makes another key'
+  throw new OptionsError(`the key file ${file} is damaged: ${advice}`)
+}
+
+/** The seed that a file's text holds, or undefined when it is none or is damaged. */
+export function parseSeedText(text: string): Uint8Array | undefined {
+  const [digits = '', check, ...more] = text.trimEnd().split(' ')
   const isSeed = /^[0-9a-f]+$/.test(digits) && digits.length === seedBytes * 2 && more.length === 0
-  if (!isSeed || (check !== undefined && check !== checkOf(unhex(digits)))) {
-    const advice = 'bring a copy of it back, or move it away and the next start makes another key'
-    throw new OptionsError(`the key file ${file} is damaged: ${advice}`)
-  }
-  return unhex(digits)
+  if (!isSeed) return undefined
+  const seed = unhex(digits)
+  return check === undefined || check === checkOf(seed) ? seed : undefined
+}
+
+/** A seed as a file holds it, without the line's end. */
+export function seedText(seed: Uint8Array): string {
+  return `${hex(seed)} ${checkOf(seed)}`
 }
 
 async function readKeyFile(file: string): Promise<string> {
@@ -65,7 +76,7 @@ async function makeSeed(file: string, random: Random): Promise<Uint8Array> {
   try {
     const handle = await open(aside, 'w', 0o600)
     try {
-      await handle.writeFile(`${hex(seed)} ${checkOf(seed)}\n`)
+      await handle.writeFile(`${seedText(seed)}\n`)
       await handle.sync()
     } finally {
       await handle.close()

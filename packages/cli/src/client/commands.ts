@@ -4,6 +4,7 @@ import { EXIT_CODE_HELP, newProgram } from '../parsing.js'
 import { readVersion } from '../paths.js'
 import { addDaemon } from './daemonCommands.js'
 import { addFollowing } from './following.js'
+import { addKeys } from './keys.js'
 import { addProofs } from './proofs.js'
 import { addReads } from './reads.js'
 import { DEFAULT_CALL_SECONDS } from './session.js'
@@ -48,5 +49,6 @@ export function clientProgram(): Command {
   addFollowing(program)
   addProofs(program)
   addDaemon(program)
+  addKeys(program)
   return program
 }
