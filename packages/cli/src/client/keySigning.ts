@@ -12,14 +12,15 @@ import { BUILT_IN_NETWORKS, readNetwork } from '@kvchain/node/networkFile'
 import { unhex } from '@kvchain/node/runtime/hex'
 import { CliError, usageError } from '../exits.js'
 import { unlock } from './keyActions.js'
+import type { KeyNameOption, SigningOptions, Writer } from './keyOptions.js'
 import { Keystore, keysFolder } from './keystore.js'
-import type { KeyNameOption, SigningOptions } from './signing.js'
 
 /** Asks for the password when the key is new to this process. */
-export async function signingWriter(client: KvClient, key: string, options: SigningOptions): Promise<SigningClient> {
+export async function signingWriter(client: KvClient, key: string, options: SigningOptions): Promise<Writer> {
   const network = await readSigningNetwork(client, await builtInNetworks())
   requireGenesis(network, options)
-  return new SigningClient(client, await signerOf(key, options), network)
+  const writer = new SigningClient(client, await signerOf(key, options), network)
+  return { call: (method, params) => writer.call(method, params), address: async () => writer.address }
 }
 
 /** The address of a key on the daemon's network. No password is needed. */

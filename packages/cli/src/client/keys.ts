@@ -3,32 +3,7 @@
  * other commands need not wait for its cryptography.
  */
 import type { Command } from 'commander'
-import type { AddressOptions } from './addresses.js'
-import type { KeysDirOption } from './keystore.js'
-import type { GlobalOptions } from './session.js'
-
-export interface PasswordOptions {
-  readonly passwordFile?: string
-  readonly passwordFd?: string
-}
-
-export interface NewPasswordOptions {
-  readonly newPasswordFile?: string
-  readonly newPasswordFd?: string
-}
-
-export type KeysOptions = GlobalOptions & KeysDirOption & AddressOptions & PasswordOptions
-
-export interface ImportOptions {
-  readonly seedFile?: string
-  readonly file?: string
-  readonly dataDir?: string
-}
-
-export interface ExportOptions {
-  readonly seed?: true
-  readonly output?: string
-}
+import { withKeysDir, withPassword } from './keyOptions.js'
 
 const HELP = `
 A key is an account that is not the daemon's: kvchain-cli signs with it, and the daemon never sees it. Each lies in a file of its own, under a
@@ -80,16 +55,6 @@ export function addKeys(program: Command): void {
       const { changePassword } = await import('./keyActions.js')
       await changePassword(name, command.optsWithGlobals())
     })
-}
-
-export function withKeysDir(command: Command): Command {
-  return command.option('--keys-dir <dir>', 'the folder of the keys (~/.kvchain/keys)')
-}
-
-export function withPassword(command: Command): Command {
-  return command
-    .option('--password-file <file>', 'the password is the first line of this file')
-    .option('--password-fd <n>', 'the password is read from this open descriptor')
 }
 
 function withAddress(command: Command): Command {

@@ -8,15 +8,12 @@ import { dirname, join } from 'node:path'
 import { type KeyFile, keyFileText, parseKeyFile } from '@kvchain/client/keyFile'
 import { CliError, usageError } from '../exits.js'
 import { dataHome, resolvePath } from '../paths.js'
+import type { KeysDirOption } from './keyOptions.js'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 const SUFFIX = '.json'
 /** A key file has some 600. */
 const MAX_FILE_BYTES = 16_384
-
-export interface KeysDirOption {
-  readonly keysDir?: string
-}
 
 /** `--keys-dir`, KVCHAIN_KEYS_DIR, or keys beside the data folders. */
 export function keysFolder({ keysDir }: KeysDirOption): string {

@@ -9,8 +9,10 @@ import type { Command } from 'commander'
 import { usageError } from '../exits.js'
 import { parseCount, parseShare } from '../parsing.js'
 import { print, printLine } from '../terminal.js'
+import type { KeyNameOption } from './keyOptions.js'
 import { type ProveFlags, writeProof } from './proofs.js'
 import { ask, type GlobalOptions, MAX_HEIGHT, show, withKey } from './session.js'
+import { addressOf, withKeyName } from './signing.js'
 import { type KeyOptions, keyParams, ownKey, printValue, type ValueOptions } from './values.js'
 import {
   balanceView,
@@ -52,12 +54,15 @@ export const HASH: RegExp = /^[0-9a-f]{64}$/
 
 export function addReads(program: Command): void {
   addKeys(program)
-  program
-    .command('balance [ADDRESS]')
+  withKeyName(program.command('balance [ADDRESS]'))
     .description('the coins of an account, by default the daemon’s')
     .action(async (address: string | undefined, _options: object, command: Command) => {
-      const options: GlobalOptions = command.optsWithGlobals()
-      show(options, await ask(options, (client) => client.balance(address)), balanceView)
+      const options: GlobalOptions & KeyNameOption = command.optsWithGlobals()
+      if (address !== undefined && options.key !== undefined) throw usageError('of ADDRESS and --key, give one')
+      const balance = await ask(options, async (client) =>
+        client.balance(address ?? (await addressOf(client, options))),
+      )
+      show(options, balance, balanceView)
     })
   program
     .command('fee')

@@ -2,28 +2,10 @@
  * Writes with a key of the user's: the options that name it, and who writes when they are given. What signing takes is in keySigning.ts, which is
  * loaded when a key is named.
  */
-import type { Params } from '@kvchain/client/contract'
-import type { Receipt } from '@kvchain/client/contract/schemas'
 import type { KvClient } from '@kvchain/client/kvClient'
-import type { WriteMethod } from '@kvchain/client/operations'
 import type { Command } from 'commander'
 import { usageError } from '../exits.js'
-import { type PasswordOptions, withKeysDir, withPassword } from './keys.js'
-import type { KeysDirOption } from './keystore.js'
-
-export interface KeyNameOption extends KeysDirOption {
-  /** The name of a key in the keystore. */
-  readonly key?: string
-}
-
-export interface SigningOptions extends KeyNameOption, PasswordOptions {
-  readonly genesis?: string
-}
-
-/** Whoever carries out writes: the daemon with its account, or a key here. */
-export interface WriteCaller {
-  call<M extends WriteMethod>(method: M, params: Params<M>): Promise<Receipt>
-}
+import { type KeyNameOption, type SigningOptions, type Writer, withKeysDir, withPassword } from './keyOptions.js'
 
 export function withKeyName(command: Command): Command {
   return withKeysDir(command.option('--key <name>', 'a key of yours instead of the daemon’s account: see keys --help'))
@@ -38,13 +20,16 @@ export function withSigning(command: Command): Command {
 }
 
 /** Of the daemon and a named key, the one that the options mean. Asks for the password when the key is new to this process. */
-export async function writerFor(client: KvClient, options: SigningOptions): Promise<WriteCaller> {
+export async function writerFor(client: KvClient, options: SigningOptions): Promise<Writer> {
   const { key } = options
   if (key !== undefined) return (await import('./keySigning.js')).signingWriter(client, key, options)
   const { passwordFile, passwordFd, genesis } = options
   const isAny = passwordFile !== undefined || passwordFd !== undefined || genesis !== undefined
   if (isAny) throw usageError('--password-file, --password-fd and --genesis go with --key')
-  return client
+  return {
+    call: (method, params) => client.call(method, params),
+    address: async () => (await client.status()).account,
+  }
 }
 
 /** The address of a named key on the daemon's network; undefined when none is named. */

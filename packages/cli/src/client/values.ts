@@ -31,11 +31,15 @@ export function keyParams(key: string, options: KeyOptions): { key: string; keyE
 const OWN = '@me/'
 
 /** With `@me/` at the begin of the key made `@ADDRESS/`, the address being that of the daemon's account. */
-export async function ownKey<T extends object>(client: KvClient, params: T): Promise<T> {
+export function ownKey<T extends object>(client: KvClient, params: T): Promise<T> {
+  return ownKeyOf(async () => (await client.status()).account, params)
+}
+
+/** The same with another account's address, which is only asked for when it is needed. */
+export async function ownKeyOf<T extends object>(address: () => Promise<string>, params: T): Promise<T> {
   if (!('key' in params) || typeof params.key !== 'string' || !params.key.startsWith(OWN)) return params
   if ('keyEncoding' in params && params.keyEncoding !== undefined && params.keyEncoding !== 'utf8') return params
-  const { account } = await client.status()
-  return { ...params, key: `@${account}/${params.key.slice(OWN.length)}` }
+  return { ...params, key: `@${await address()}/${params.key.slice(OWN.length)}` }
 }
 
 /** VALUE as it stands, or the bytes of a file or of standard input; in the encoding that was named, if one was. */

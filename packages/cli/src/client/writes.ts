@@ -10,12 +10,14 @@ import { parseCount } from '../parsing.js'
 import { Progress } from '../progress.js'
 import { printLine, remark } from '../terminal.js'
 import { readBatch } from './batchFile.js'
+import type { SigningOptions, Writer } from './keyOptions.js'
 import { ask, type GlobalOptions, seconds, withKey } from './session.js'
-import { type KeyOptions, keyParams, ownKey, type ValueOptions, valueParams } from './values.js'
+import { withSigning, writerFor } from './signing.js'
+import { type KeyOptions, keyParams, ownKeyOf, type ValueOptions, valueParams } from './values.js'
 import { confirmedLine } from './views.js'
 
 /** Whose account writes, on what terms, and whether to wait. */
-interface TermFlags {
+interface TermFlags extends SigningOptions {
   readonly wait?: string
   readonly fee?: string
   readonly validFor?: string
@@ -103,17 +105,19 @@ export function addWrites(program: Command): void {
 }
 
 function withTerms(command: Command, what: string): Command {
-  return command
+  const terms = command
     .option('--wait [n]', `return when ${what} has n confirmations (1)`)
     .option('--fee <coins>', 'what the miner gets; the least possible if left out')
     .option('--valid-for <blocks>', 'give up when none of the next so many blocks has it')
+  return withSigning(terms)
 }
 
 /** Sends a write, and waits for its confirmations when asked to. */
 async function write(options: GlobalOptions & TermFlags, operation: SingleOperation): Promise<void> {
   const { wait, ...params } = terms(options)
   const answer = await ask(options, async (client) => {
-    const receipt = await sendOne(client, await ownKey(client, operation), params)
+    const writer = await writerFor(client, options)
+    const receipt = await sendOne(writer, await ownKeyOf(writer.address, operation), params)
     return wait === undefined ? receipt : await waitFor(client, receipt.txid, wait, options)
   })
   report(options, answer)
@@ -122,23 +126,23 @@ async function write(options: GlobalOptions & TermFlags, operation: SingleOperat
 type SingleOperation = Exclude<BatchOperation, { op: 'assert' }>
 
 /** One operation by its own method, so that a refusal speaks of it alone. */
-function sendOne(client: KvClient, operation: SingleOperation, params: WriteParams): Promise<Receipt> {
+function sendOne(writer: Writer, operation: SingleOperation, params: WriteParams): Promise<Receipt> {
   switch (operation.op) {
     case 'put': {
       const { op: _op, ...put } = operation
-      return client.call('kv_put', { ...put, ...params })
+      return writer.call('kv_put', { ...put, ...params })
     }
     case 'delete': {
       const { op: _op, ...target } = operation
-      return client.call('kv_delete', { ...target, ...params })
+      return writer.call('kv_delete', { ...target, ...params })
     }
     case 'access': {
       const { op: _op, ...change } = operation
-      return client.call('kv_access', { ...change, ...params })
+      return writer.call('kv_access', { ...change, ...params })
     }
     case 'send': {
       const { op: _op, ...transfer } = operation
-      return client.call('coin_send', { ...transfer, ...params })
+      return writer.call('coin_send', { ...transfer, ...params })
     }
   }
 }
@@ -155,12 +159,13 @@ async function writeBatch(file: string, options: GlobalOptions & TermFlags & { c
   }
   const progress = new Progress('operations', operations.length)
   const answer = await ask(options, async (client) => {
+    const writer = await writerFor(client, options)
     let receipt: Receipt | undefined
     for (let from = 0; from < operations.length; from += chunk) {
       const part = operations.slice(from, from + chunk)
       const own: BatchOperation[] = []
-      for (const operation of part) own.push(await ownKey(client, operation))
-      receipt = await sendPart(client, own, params, from)
+      for (const operation of part) own.push(await ownKeyOf(writer.address, operation))
+      receipt = await sendPart(writer, own, params, from)
       progress.update(from + part.length)
     }
     progress.end()
@@ -171,13 +176,13 @@ async function writeBatch(file: string, options: GlobalOptions & TermFlags & { c
 }
 
 async function sendPart(
-  client: KvClient,
+  writer: Writer,
   operations: BatchOperation[],
   params: WriteParams,
   from: number,
 ): Promise<Receipt> {
   try {
-    return await client.call('kv_batch', { operations, ...params })
+    return await writer.call('kv_batch', { operations, ...params })
   } catch (error) {
     if (!(error instanceof RpcError)) throw error
     const { operation } = error.data
