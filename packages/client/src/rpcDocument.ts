@@ -23,6 +23,10 @@ export interface RpcLimits {
   readonly maxAnswerBytes: number
   /** Bytes of answers that a caller has not read, before he is cut off. */
   readonly maxUnreadBytes: number
+  /** Requests of one caller in a second, each of a batch counted. */
+  readonly requestsPerSecond: number
+  /** Requests that he may make at once after a pause. */
+  readonly requestBurst: number
 }
 
 /** What a caller does about each error. */
@@ -86,11 +90,13 @@ batch; its answers come in one list, in any order. Whatever the bytes, each line
 
 | bound | | beyond it |
 |---|---|---|
-| callers at once | ${grouped(limits.maxConnections)} | \`busy\`, and the connection is closed |
+| callers at once | ${grouped(limits.maxConnections)} | whoever was idle for longest is told \`busy\` and closed; if nobody is idle, the new one is |
 | bytes of a line | ${grouped(limits.maxLineBytes)} | \`invalid-request\`, and the connection is closed |
 | levels of objects and lists | ${limits.maxDepth} | \`parse\` |
 | requests in a batch | ${limits.maxBatch} | \`invalid-request\` |
 | requests of a caller that run at once | ${limits.maxInFlightPerConnection} | further lines wait unread |
+| requests of a caller in a second | ${grouped(limits.requestsPerSecond)} | \`busy\` for each beyond it (\`--rpc-rate\` sets it) |
+| requests of a caller at once, after a pause | ${grouped(limits.requestBurst)} | the same |
 | bytes of an answer, or of the answers to a batch | ${grouped(limits.maxAnswerBytes)} | \`refused\`, \`data.rule\` is \`answer-size\` |
 | bytes of answers not read | ${grouped(limits.maxUnreadBytes)} | the connection is closed |
 

@@ -6,8 +6,9 @@
 import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { LineSplitter } from '@kvchain/client/ndjson'
-import type { CancelTimer, Log, Timers } from '../runtime/runtime.js'
-import { type Dispatcher, errorText, tooLargeText } from './dispatcher.js'
+import type { CancelTimer, Log, Runtime } from '../runtime/runtime.js'
+import { type Dispatcher, errorText, type RpcFailure, tooLargeText } from './dispatcher.js'
+import { TokenBucket } from './tokenBucket.js'
 
 export interface ConnectionOptions {
   readonly maxLineBytes: number
@@ -16,11 +17,14 @@ export interface ConnectionOptions {
   readonly maxAnswerBytes: number
   /** Answers that the caller has not read; beyond that he is cut off. */
   readonly maxUnreadBytes: number
+  /** Requests in a second; beyond it, and beyond `requestBurst` after a pause, each is answered `busy`. */
+  readonly requestsPerSecond: number
+  readonly requestBurst: number
 }
 
 export interface ConnectionDeps {
   readonly dispatcher: Dispatcher
-  readonly timers: Timers
+  readonly runtime: Runtime
   readonly log: Log
 }
 
@@ -45,7 +49,9 @@ export class RpcConnection {
   /** What has arrived and not begun. At most what one read brings, for then reading stops. */
   private readonly lines: Uint8Array[] = []
   private readonly jobs: Job[] = []
-  private inFlight = 0
+  private readonly bucket: TokenBucket
+  private running = 0
+  private usedMs_: number
   private inputOpen = true
   private corked = false
   private ending = false
@@ -57,7 +63,10 @@ export class RpcConnection {
     private readonly options: ConnectionOptions,
     private readonly deps: ConnectionDeps,
   ) {
+    const { clock } = deps.runtime
     this.splitter = new LineSplitter(options.maxLineBytes)
+    this.bucket = new TokenBucket(options.requestsPerSecond, options.requestBurst, clock)
+    this.usedMs_ = clock.monotonicMs()
     // Each request that waits listens; maxInFlight bounds them.
     setMaxListeners(0, this.controller.signal)
     this.ended = new Promise((resolve) => {
@@ -68,6 +77,37 @@ export class RpcConnection {
     socket.on('drain', () => this.pump())
     socket.on('error', (error) => deps.log.debug({ err: error }, 'a caller went away'))
     socket.on('close', () => this.onClose())
+  }
+
+  /** Whether nothing of the caller's runs, waits or is on its way back. A line that he has not finished counts for nothing. */
+  get isIdle(): boolean {
+    const waits = this.running + this.jobs.length + this.lines.length > 0
+    return this.inputOpen && !waits && this.socket.writableLength === 0
+  }
+
+  /** When he connected, last sent a whole line or was last answered, in monotonic milliseconds. */
+  get usedMs(): number {
+    return this.usedMs_
+  }
+
+  /** Requests that run. */
+  get inFlight(): number {
+    return this.running
+  }
+
+  get waitingBytes(): number {
+    return this.lines.reduce((bytes, line) => bytes + line.length, this.splitter.pendingBytes)
+  }
+
+  get unreadBytes(): number {
+    return this.socket.writableLength
+  }
+
+  /** Says why, and hangs up. */
+  dismiss(failure: RpcFailure): void {
+    this.inputOpen = false
+    this.write(errorText(null, failure))
+    this.pump()
   }
 
   /** Calls off what runs and answers it; then hangs up. */
@@ -101,8 +141,8 @@ export class RpcConnection {
 
   private probe(): void {
     if (this.ending || this.socket.destroyed) return
-    if (this.inFlight > 0) this.write('')
-    this.cancelTimer = this.deps.timers.after(PROBE_MS, () => this.probe())
+    if (this.running > 0) this.write('')
+    this.cancelTimer = this.deps.runtime.timers.after(PROBE_MS, () => this.probe())
   }
 
   private onClose(): void {
@@ -111,7 +151,7 @@ export class RpcConnection {
     this.lines.length = 0
     this.jobs.length = 0
     this.controller.abort()
-    if (this.inFlight === 0) this.resolveEnded()
+    if (this.running === 0) this.resolveEnded()
   }
 
   /** Begins as much as may run, then reads on or stops reading, or ends. */
@@ -123,13 +163,13 @@ export class RpcConnection {
     }
     if (this.jobs.length + this.lines.length > 0) this.socket.pause()
     else if (this.inputOpen) this.socket.resume()
-    else if (this.inFlight === 0) this.finish()
+    else if (this.running === 0) this.finish()
   }
 
   /** Once called off, everything is answered at once, and without running anything. */
   private hasRoom(): boolean {
     if (this.controller.signal.aborted) return true
-    return this.inFlight < this.options.maxInFlight && this.socket.writableLength < BACKLOG_BYTES
+    return this.running < this.options.maxInFlight && this.socket.writableLength < BACKLOG_BYTES
   }
 
   /** Turns the next line into jobs. False when there is none. */
@@ -137,9 +177,12 @@ export class RpcConnection {
     const line = this.lines.shift()
     if (line === undefined) return false
     if (isBlank(line)) return true
+    this.usedMs_ = this.deps.runtime.clock.monotonicMs()
     const parsed = this.deps.dispatcher.parse(line)
-    if (parsed.kind === 'bad') this.write(parsed.answer)
-    else if (parsed.kind === 'single')
+    if (parsed.kind === 'bad') {
+      this.bucket.take()
+      this.write(parsed.answer)
+    } else if (parsed.kind === 'single')
       this.jobs.push({ message: parsed.message, deliver: (answer) => this.send(answer) })
     else this.takeBatch(parsed.messages)
     return true
@@ -163,14 +206,25 @@ export class RpcConnection {
   }
 
   private begin(job: Job): void {
-    this.inFlight++
+    if (!this.bucket.take()) {
+      job.deliver(this.deps.dispatcher.turnDown(job.message, this.overRate()))
+      return
+    }
+    this.running++
     void this.deps.dispatcher.answer(job.message, this.controller.signal).then((answer) => {
-      this.inFlight--
+      this.running--
+      this.usedMs_ = this.deps.runtime.clock.monotonicMs()
       job.deliver(answer)
       if (this.socket.closed) {
-        if (this.inFlight === 0) this.resolveEnded()
+        if (this.running === 0) this.resolveEnded()
       } else this.pump()
     })
+  }
+
+  private overRate(): RpcFailure {
+    const { requestsPerSecond } = this.options
+    const message = `more than ${requestsPerSecond} requests in a second on one connection; try again later`
+    return { name: 'busy', message, data: { requestsPerSecond } }
   }
 
   private send(answer: string | undefined): void {
@@ -183,7 +237,7 @@ export class RpcConnection {
     if (!this.corked) {
       this.corked = true
       this.socket.cork()
-      void this.deps.timers.yield().then(() => {
+      void this.deps.runtime.timers.yield().then(() => {
         this.corked = false
         this.socket.uncork()
       })
@@ -199,7 +253,7 @@ export class RpcConnection {
     this.ending = true
     this.cancelTimer()
     this.socket.end(() => this.socket.destroy())
-    this.cancelTimer = this.deps.timers.after(FLUSH_MS, () => this.socket.destroy())
+    this.cancelTimer = this.deps.runtime.timers.after(FLUSH_MS, () => this.socket.destroy())
   }
 }
 

@@ -110,6 +110,23 @@ export class Dispatcher {
     return id === undefined ? undefined : this.answerText(id, outcome)
   }
 
+  /** The text of the answer to a message that is not carried out, or undefined when none is due. */
+  turnDown(message: unknown, failure: RpcFailure): string | undefined {
+    const request = new Map<string, unknown>(
+      typeof message === 'object' && message !== null ? Object.entries(message) : [],
+    )
+    const method = request.get('method')
+    this.deps.onCall?.({
+      method: typeof method === 'string' && isMethodName(method) ? method : 'unknown',
+      outcome: failure.name,
+      durationMs: 0,
+    })
+    const id = request.get('id')
+    // What is no request at all is answered, too: its sender waits.
+    if (id === undefined && request.get('jsonrpc') === '2.0' && typeof method === 'string') return undefined
+    return errorText(isId(id) ? id : null, failure)
+  }
+
   /** Carries out one call by name. Resolves with what came of it, whatever the name and the parameters. Never rejects. */
   async call(method: string, params: unknown, signal: AbortSignal): Promise<CallOutcome> {
     const { clock, onCall } = this.deps

@@ -27,6 +27,9 @@ import {
   type ToRpcError,
 } from './dispatcher.js'
 
+/** Several times what a busy program asks for on one connection: this stops who has lost control, not who is in a hurry. */
+const REQUESTS_PER_SECOND = 20_000
+
 /** The bounds of a server that is told of no others. */
 export const RPC_LIMITS: RpcLimits = {
   maxConnections: 64,
@@ -36,10 +39,23 @@ export const RPC_LIMITS: RpcLimits = {
   maxInFlightPerConnection: 64,
   maxAnswerBytes: MAX_ANSWER_BYTES,
   maxUnreadBytes: 2 * MAX_ANSWER_BYTES,
+  requestsPerSecond: REQUESTS_PER_SECOND,
+  requestBurst: 2 * REQUESTS_PER_SECOND,
 }
 
 export interface RpcServerOptions extends Partial<RpcLimits> {
   readonly socketPath: string
+}
+
+/** What a server holds. */
+export interface RpcLoad {
+  readonly connections: number
+  /** Requests that run. */
+  readonly inFlight: number
+  /** Bytes of lines that are not complete or have not begun. */
+  readonly waitingBytes: number
+  /** Bytes of answers that callers have not read. */
+  readonly unreadBytes: number
 }
 
 export interface RpcServerDeps {
@@ -55,6 +71,8 @@ const PROBE_MS = 1_000
 
 export class RpcServer extends BaseService {
   private readonly connections = new Set<RpcConnection>()
+  /** Told to go, and not gone yet: a second at most. */
+  private readonly leaving = new Set<RpcConnection>()
   private readonly dispatcher: Dispatcher
   private readonly server: Server
   private readonly options: RpcLimits & RpcServerOptions
@@ -83,7 +101,7 @@ export class RpcServer extends BaseService {
     await chmod(path, 0o600)
     this.server.on('error', (error) => this.log.error({ err: error }, 'the RPC socket failed'))
     this.signal.addEventListener('abort', () => {
-      for (const connection of this.connections) connection.stop()
+      for (const connection of [...this.connections, ...this.leaving]) connection.stop()
     })
     this.log.info({ socket: path }, 'the RPC socket is open')
   }
@@ -94,12 +112,40 @@ export class RpcServer extends BaseService {
     await new Promise<void>((resolve) => this.server.close(() => resolve()))
   }
 
-  /** Why no further caller is served, if so. */
+  /** What is held for all callers together, for whoever watches its bounds. */
+  get load(): RpcLoad {
+    const load = { connections: this.connections.size, inFlight: 0, waitingBytes: 0, unreadBytes: 0 }
+    for (const connection of this.connections) {
+      load.inFlight += connection.inFlight
+      load.waitingBytes += connection.waitingBytes
+      load.unreadBytes += connection.unreadBytes
+    }
+    return load
+  }
+
+  /** Why no further caller is served, if so. An idle one makes room. */
   private refusal(): RpcFailure | undefined {
     if (this.signal.aborted) return { name: 'unavailable', message: RPC_ERRORS.unavailable.summary }
     const { maxConnections } = this.options
-    if (this.connections.size < maxConnections) return undefined
-    return { name: 'busy', message: `the daemon serves ${maxConnections} callers; try again later` }
+    if (this.connections.size < maxConnections || this.dismissIdle()) return undefined
+    return { name: 'busy', message: `the daemon serves ${maxConnections} callers, none of them idle; try again later` }
+  }
+
+  /** Hangs up on whoever has been idle for longest. False when nobody is: who waits for an answer is not. */
+  private dismissIdle(): boolean {
+    const idle = [...this.connections].filter((connection) => connection.isIdle)
+    const oldest = idle.reduce<RpcConnection | undefined>(
+      (found, connection) => (found === undefined || connection.usedMs < found.usedMs ? connection : found),
+      undefined,
+    )
+    if (oldest === undefined) return false
+    this.connections.delete(oldest)
+    this.leaving.add(oldest)
+    oldest.dismiss({
+      name: 'busy',
+      message: 'this connection was idle, and another caller needs its place: connect again',
+    })
+    return true
   }
 
   private onConnection(socket: Socket): void {
@@ -112,12 +158,13 @@ export class RpcServer extends BaseService {
     const connection = new RpcConnection(
       socket,
       { ...this.options, maxInFlight: this.options.maxInFlightPerConnection },
-      { dispatcher: this.dispatcher, timers: this.deps.runtime.timers, log: this.log },
+      { dispatcher: this.dispatcher, runtime: this.deps.runtime, log: this.log },
     )
     this.connections.add(connection)
     this.track('connection', async () => {
       await connection.ended
       this.connections.delete(connection)
+      this.leaving.delete(connection)
     })
   }
 }

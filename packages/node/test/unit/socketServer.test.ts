@@ -1,7 +1,7 @@
 /**
  * The RPC server on a real Unix socket, spoken to in bytes:
  * 1. what is no JSON-RPC gets the code that the specification says, and the connection goes on;
- * 2. bounds: depth, line, batch, answers, requests at once, callers, a caller who does not read;
+ * 2. bounds: depth, line, batch, answers, requests at once and in a second, callers (idle ones make room), a caller who does not read;
  * 3. errors of handlers: typed ones as mapped, others without a word of what they were;
  * 4. the socket file: modes, a stale one, one in use, one that is none; gone after stop;
  * 5. stop while requests run; callers who hang up.
@@ -336,16 +336,124 @@ describe('bounds', () => {
     expect(most).toBe(4)
   })
 
-  test('one caller too many is told so', async () => {
-    await serve({}, { maxConnections: 2 })
-    const first = await call()
-    const second = await call()
-    first.send(PING)
-    second.send(PING)
-    expect([await first.next(), await second.next()]).toEqual([PONG, PONG])
-    const third = await call()
-    expect(await third.nextCode()).toEqual({ id: null, code: -32004, name: 'busy' })
-    expect(await third.next()).toBeUndefined()
+  describe('with every place taken', () => {
+    const wait = `{"jsonrpc":"2.0","id":"wait","method":"tx_wait","params":{"txid":"${HASH}"}}`
+    const busy = { id: null, code: -32004, name: 'busy' }
+
+    /** A server of so many places, where tx_wait ends with the caller or with `release`. */
+    async function places(maxConnections: number) {
+      const releases: (() => void)[] = []
+      let begun = 0
+      const server = await serve(
+        {
+          tx_wait: (_params, { signal }) =>
+            new Promise((resolve, reject) => {
+              begun++
+              releases.push(() => resolve({ txid: HASH, status: 'pending' }))
+              signal.addEventListener('abort', () => reject(signal.reason))
+            }),
+        },
+        { maxConnections },
+      )
+      /** Resolves once so many wait. */
+      const waiting = async (count: number) => {
+        while (begun < count) await new Promise((resolve) => setImmediate(resolve))
+      }
+      return { server, waiting, release: () => releases.shift()?.() }
+    }
+
+    test('whoever was idle for longest makes room, and is told so; the others are served on', async () => {
+      await places(3)
+      const callers = [await call(), await call(), await call()]
+      for (const caller of callers) caller.send(PING)
+      for (const caller of callers) expect(await caller.next()).toEqual(PONG)
+      // Used again: no longer the one that was idle for longest.
+      callers[0]?.send(PING)
+      expect(await callers[0]?.next()).toEqual(PONG)
+      const newcomer = await call()
+      newcomer.send(PING)
+      expect(await newcomer.next()).toEqual(PONG)
+      expect(await callers[1]?.nextCode()).toEqual(busy)
+      expect(await callers[1]?.next()).toBeUndefined()
+      for (const caller of [callers[0], callers[2]]) {
+        caller?.send(PING)
+        expect(await caller?.next()).toEqual(PONG)
+      }
+    })
+
+    test('who waits for an answer is not idle: when all do, the new one is refused', async () => {
+      const { waiting, release } = await places(2)
+      const [first, second] = [await call(), await call()]
+      first.send(wait)
+      second.send(wait)
+      await waiting(2)
+      const third = await call()
+      expect(await third.nextCode()).toEqual(busy)
+      expect(await third.next()).toBeUndefined()
+      release()
+      release()
+      expect(await first.next()).toMatchObject({ id: 'wait', result: { status: 'pending' } })
+      expect(await second.next()).toMatchObject({ id: 'wait', result: { status: 'pending' } })
+    })
+
+    test('hundreds who connect and say nothing, or dribble, keep nobody out', async () => {
+      const { server } = await places(8)
+      for (let i = 0; i < 200; i++) {
+        const silent = await call()
+        if (i % 2 === 0) silent.socket.write('{"jsonrpc":')
+        if (i % 20 !== 0) continue
+        const caller = await call()
+        caller.send(PING)
+        expect(await caller.next()).toEqual(PONG)
+        expect(server.load.connections).toBeLessThanOrEqual(8)
+      }
+    })
+  })
+
+  test('beyond its rate a connection is told busy for each request, by its id; others are not', async () => {
+    await serve({}, { requestBurst: 3, requestsPerSecond: 1e-9 })
+    const caller = await call()
+    const ask = (id: number) => `{"jsonrpc":"2.0","id":${id},"method":"chain_tip"}`
+    caller.send(`[${ask(1)},${ask(2)}]`, ask(3), ask(4), '{"jsonrpc":"2.0","method":"chain_tip"}', '{}', 'no JSON')
+    caller.send(`[${ask(5)}]`)
+    const answers: unknown[] = []
+    for (let i = 0; i < 6; i++) answers.push(await caller.nextCode())
+    // The answers of what runs come when they are ready.
+    expect(answers).toContainEqual({ jsonrpc: '2.0', id: 3, result: TIP })
+    expect(answers.filter((answer) => Array.isArray(answer) && answer.length === 2)).toHaveLength(1)
+    expect(answers).toContainEqual({ id: 4, code: -32004, name: 'busy' })
+    expect(answers).toContainEqual({ id: null, code: -32004, name: 'busy' })
+    expect(answers).toContainEqual(parse)
+    expect(answers).toContainEqual([
+      expect.objectContaining({ id: 5, error: expect.objectContaining({ code: -32004 }) }),
+    ])
+    const other = await call()
+    other.send(PING)
+    expect(await other.next()).toEqual(PONG)
+  })
+
+  test('what is held for callers who send halves and read nothing stays within the bounds', async () => {
+    const peer = { peerId: 'x'.repeat(50_000), address: '', direction: 'inbound', connectedMs: 0 } as const
+    const [maxLineBytes, maxUnreadBytes, callersOfEach] = [100_000, 2_000_000, 5]
+    const server = await serve({ net_peers: async () => ({ peers: [peer] }) }, { maxLineBytes, maxUnreadBytes })
+    const other = await call()
+    for (let i = 0; i < callersOfEach; i++) {
+      const slow = await call()
+      slow.socket.pause()
+      slow.send(...new Array(500).fill('{"jsonrpc":"2.0","id":1,"method":"net_peers"}'))
+      const half = await call()
+      half.socket.write('x'.repeat(maxLineBytes - 1))
+    }
+    for (let i = 0; i < 100; i++) {
+      other.send(PING)
+      expect(await other.next()).toEqual(PONG)
+      const { waitingBytes, unreadBytes, inFlight } = server.load
+      // A line that is not complete, and what one read brought.
+      expect(waitingBytes).toBeLessThanOrEqual(2 * callersOfEach * (maxLineBytes + 65_536))
+      expect(unreadBytes).toBeLessThanOrEqual(callersOfEach * maxUnreadBytes)
+      expect(inFlight).toBeLessThanOrEqual(callersOfEach * 64)
+    }
+    expect(server.load.waitingBytes).toBeGreaterThanOrEqual(callersOfEach * (maxLineBytes - 1))
   })
 
   test('a caller who does not read is held back, then cut off; others are served meanwhile', async () => {
