@@ -72,9 +72,6 @@ export function checkResult<M extends MethodName>(method: M, value: unknown): Ch
   return { ok: false, problem: explain(CONTRACT[method].result, validator.Errors(value), 'result') }
 }
 
-/** An alternative tells what is wrong with each of its branches before it tells that none fits, which is what callers are told. */
-Settings.Set({ maxErrors: 64 })
-
 /** Compiles each schema once, when it is first needed: a command line that makes one call pays for one. */
 class Validators {
   private readonly compiled = new Map<MethodName, Validator>()

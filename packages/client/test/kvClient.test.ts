@@ -134,6 +134,7 @@ function makeHandlers(): Handlers & {
     coin_fee: refuse,
     tx_follow: refuse,
     chain_reorgs: refuse,
+    tx_pending: refuse,
   }
   return handlers
 }

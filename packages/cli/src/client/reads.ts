@@ -20,6 +20,7 @@ import {
   entryView,
   feeView,
   historyView,
+  pendingView,
   scanHead,
   scanRows,
   txStatusView,
@@ -49,6 +50,7 @@ interface HistoryOptions {
 
 const MAX_CONFIRMATIONS = 1_000_000
 const MAX_VERSIONS = 1_000
+const MAX_PENDING = 1_000
 const SCAN_PAGE = 1_000
 export const HASH: RegExp = /^[0-9a-f]{64}$/
 
@@ -76,6 +78,19 @@ export function addReads(program: Command): void {
         ...(options.blocks === undefined ? {} : { blocks: parseCount(options.blocks, '--blocks', 1, 1_000) }),
       }
       show(options, await ask(options, (client) => client.call('coin_fee', params)), feeView)
+    })
+  program
+    .command('pending')
+    .description('the transactions that no block has yet, oldest first')
+    .option('--sender <address>', 'of this account')
+    .option('--limit <n>', 'how many (100)')
+    .action(async (_options: object, command: Command) => {
+      const options: GlobalOptions & { sender?: string; limit?: string } = command.optsWithGlobals()
+      const params = {
+        ...(options.sender === undefined ? {} : { sender: options.sender }),
+        ...(options.limit === undefined ? {} : { limit: parseCount(options.limit, '--limit', 1, MAX_PENDING) }),
+      }
+      show(options, await ask(options, (client) => client.call('tx_pending', params)), pendingView)
     })
   program
     .command('block [HEIGHT|HASH]')

@@ -127,6 +127,21 @@ export function feeView(fee: Result<'coin_fee'>): string {
   ])
 }
 
+export function pendingView({ transactions, count, bytes }: Result<'tx_pending'>): string {
+  const head = `${plural(count, 'transaction')}, ${plural(bytes, 'byte')}\n`
+  if (transactions.length === 0) return head
+  const rows = transactions.map(({ txid, sender, accountNonce, fee, size, ageMs, own }) => [
+    txid,
+    sender,
+    accountNonce,
+    fee,
+    size,
+    duration(ageMs),
+    own ? 'yes' : 'no',
+  ])
+  return `${head}${tableLines(['TXID', 'SENDER', 'NONCE', 'FEE', 'BYTES', 'AGE', 'OWN'], rows)}`
+}
+
 export function reorgsView({ reorgs }: Result<'chain_reorgs'>): string {
   if (reorgs.length === 0) return 'no reorgs\n'
   return reorgs

@@ -94,6 +94,19 @@ export function addWrites(program: Command): void {
       const options: GlobalOptions & TermFlags = command.optsWithGlobals()
       await write(options, { op: 'send', to, amount: parseCount(text, 'AMOUNT', 1) })
     })
+  program
+    .command('submit <HEX>')
+    .description('send a transaction that was signed elsewhere; again does no harm')
+    .option('--wait [n]', 'return when it has n confirmations (1)')
+    .action(async (transaction: string, _options: object, command: Command) => {
+      const options: GlobalOptions & TermFlags = command.optsWithGlobals()
+      const { wait } = terms(options)
+      const answer = await ask(options, async (client) => {
+        const receipt = await client.call('tx_submit', { transaction })
+        return wait === undefined ? receipt : await waitFor(client, receipt.txid, wait, options)
+      })
+      report(options, answer)
+    })
   withTerms(program.command('batch <FILE>'), 'the last of them')
     .description('several writes as one transaction: all of them, or none')
     .option('--chunk <n>', 'a transaction of its own for each n of them')

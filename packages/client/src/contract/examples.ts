@@ -144,6 +144,14 @@ export const EXAMPLES: { readonly [M in MethodName]: Example<M> } = {
   },
   coin_fee: { params: { size: 300, blocks: 2 }, result: { fee: 30, minimum: 30, feePerByte: 0.1, pendingBytes: 5120 } },
   tx_submit: { params: { transaction: '0100ff' }, result: receipt },
+  tx_pending: {
+    params: { limit: 1 },
+    result: {
+      transactions: [{ txid: TXID, sender: ALICE, accountNonce: 7, fee: 0, size: 251, ageMs: 480, own: true }],
+      count: 1,
+      bytes: 251,
+    },
+  },
   tx_status: {
     params: { txid: TXID },
     result: { txid: TXID, status: 'confirmed', ...place, confirmations: 6, settled: true, outcome: { code: 'ok' } },

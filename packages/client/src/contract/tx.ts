@@ -88,7 +88,32 @@ export const TxDetail = closed({
 })
 export type TxDetail = Static<typeof TxDetail>
 
+/** A transaction that no block has yet. */
+export const PendingTransaction = closed({
+  txid: Hash,
+  sender: Address,
+  accountNonce: Count,
+  fee: Count,
+  size: Type.Integer({ minimum: 0, description: 'bytes' }),
+  ageMs: Type.Integer({ minimum: 0, description: 'for how long this daemon has had it' }),
+  own: Type.Boolean({ description: 'sent through this daemon, and journalled' }),
+})
+export type PendingTransaction = Static<typeof PendingTransaction>
+
 export const txMethods = {
+  tx_pending: {
+    summary: 'The transactions that no block has yet, as far as this daemon knows, oldest first.',
+    params: closed({
+      sender: Type.Optional(Address),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: '100 when left out' })),
+    }),
+    result: closed({
+      transactions: Type.Array(PendingTransaction),
+      count: Type.Integer({ minimum: 0, description: 'how many there are in all' }),
+      bytes: Count,
+    }),
+    errors: ['unavailable'],
+  },
   tx_submit: {
     summary: 'Submit a transaction that was signed elsewhere.',
     params: closed({ transaction: HexBytes }),

@@ -167,6 +167,14 @@ export const ROUTES: readonly Route[] = [
     params: [],
     body: ['transaction'],
   },
+  {
+    id: 'tx_pending',
+    verb: 'GET',
+    path: '/v1/tx',
+    kind: 'plain',
+    method: 'tx_pending',
+    params: ['sender', 'limit'],
+  },
   { id: 'tx_get', verb: 'GET', path: '/v1/tx/{txid}', kind: 'plain', method: 'tx_get', params: ['txid'] },
   {
     id: 'tx_status',

@@ -1,7 +1,8 @@
 /** The chain and transaction methods. */
 import type { Handlers, Result } from '@kvchain/client/contract'
-import { toAddress } from '@kvchain/core/address'
+import { fromAddress, toAddress } from '@kvchain/core/address'
 import { blockSize } from '@kvchain/core/block'
+import { toMapKey } from '@kvchain/core/bytes'
 import { checkSignature } from '@kvchain/core/checks'
 import { decodeTransaction, type Operation, type Transaction } from '@kvchain/core/transaction'
 import type { ChainNode } from '../chain/headerTree.js'
@@ -15,10 +16,19 @@ import type { Writer } from './writer.js'
 
 type ChainHandlers = Pick<
   Handlers,
-  'tx_submit' | 'tx_status' | 'tx_wait' | 'tx_follow' | 'tx_get' | 'chain_tip' | 'chain_block' | 'chain_reorgs'
+  | 'tx_pending'
+  | 'tx_submit'
+  | 'tx_status'
+  | 'tx_wait'
+  | 'tx_follow'
+  | 'tx_get'
+  | 'chain_tip'
+  | 'chain_block'
+  | 'chain_reorgs'
 >
 
 const DEFAULT_REORGS = 20
+const DEFAULT_PENDING = 100
 
 export function chainHandlers(
   context: StatusContext,
@@ -28,6 +38,10 @@ export function chainHandlers(
 ): ChainHandlers {
   const { chain, prefix } = context
   return {
+    async tx_pending({ sender, limit }) {
+      return pendingText(context, sender, limit ?? DEFAULT_PENDING)
+    },
+
     async tx_submit({ transaction: text }) {
       const transaction = decodeTransaction(unhex(text), sha256, chain.genesis.hash)
       await chain.consistent()
@@ -117,6 +131,26 @@ export function tipText({ header, hash, chainwork }: ChainNode): Result<'chain_t
     stateRoot: hex(header.stateRoot),
     timestampMs: header.timestampMs,
   }
+}
+
+/** The pool is kept in the order of arrival. */
+function pendingText(
+  { mempool, runtime, prefix }: ReadContext,
+  sender: string | undefined,
+  limit: number,
+): Result<'tx_pending'> {
+  const wanted = sender === undefined ? undefined : toMapKey(fromAddress(sender, prefix))
+  const nowMs = runtime.clock.monotonicMs()
+  const transactions: Result<'tx_pending'>['transactions'][number][] = []
+  for (const { transaction, txid, account, bytes, arrivedMs, local } of mempool.all()) {
+    if (transactions.length >= limit) break
+    if (wanted !== undefined && account !== wanted) continue
+    const { accountNonce, fee } = transaction.body
+    const ageMs = Math.max(0, Math.round(nowMs - arrivedMs))
+    const address = toAddress(transaction.body.sender, prefix)
+    transactions.push({ txid, sender: address, accountNonce, fee, size: bytes, ageMs, own: local })
+  }
+  return { transactions, count: mempool.size, bytes: mempool.bytes }
 }
 
 function findTransaction({ chain, mempool }: ReadContext, txid: string): Transaction | undefined {

@@ -345,6 +345,27 @@ describe('watches', () => {
   })
 })
 
+test('what is pending: everything in the order in which it came, or one account’s', async () => {
+  const { ledger, rpc } = await start()
+  const { txid } = await rpc.kv_put({ key: 'a', value: '1' }, never)
+  const theirs = ledger.put('b', '2', { from: 2, nonce: 0 })
+  await ledger.pool(theirs)
+  const all = await rpc.tx_pending({}, never)
+  expect(all).toMatchObject({
+    count: 2,
+    transactions: [
+      { txid, own: true },
+      { txid: hex(theirs.txid), own: false },
+    ],
+  })
+  expect(all.bytes).toBe(all.transactions.reduce((sum, { size }) => sum + size, 0))
+  const sender = all.transactions[1]?.sender ?? ''
+  expect((await rpc.tx_pending({ sender }, never)).transactions).toHaveLength(1)
+  expect((await rpc.tx_pending({ limit: 1 }, never)).transactions).toHaveLength(1)
+  await ledger.mine()
+  expect(await rpc.tx_pending({}, never)).toEqual({ transactions: [], count: 0, bytes: 0 })
+})
+
 describe('the life of a transaction', () => {
   test('accepted, in a block, settled; sending it again is harmless at any time', async () => {
     const { ledger, rpc } = await start()
