@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { readSettings } from './daemon/settings.js'
 import { errorLine, exitCodeFor, isDone } from './exits.js'
+import { addLab } from './lab/commands.js'
 import { EXIT_CODE_HELP, newProgram, spellOut } from './parsing.js'
 import { readVersion } from './paths.js'
 import { remark, toleratePipes } from './terminal.js'
@@ -40,7 +41,10 @@ export async function main(args: readonly string[]): Promise<void> {
     // The launcher knows what to say to somebody who has not built.
     if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') throw error
     process.exitCode = exitCodeFor(error)
-    const advice = process.exitCode === 2 ? ` (see kvchain ${args[0] === 'db' ? 'db' : 'daemon'} --help)` : ''
+    const advice =
+      process.exitCode === 2
+        ? ` (see kvchain ${args[0] === 'db' || args[0] === 'lab' ? args[0] : 'daemon'} --help)`
+        : ''
     remark(`kvchain: ${errorLine(error)}${advice}`)
     setTimeout(() => process.exit(), LINGER_MS).unref()
   }
@@ -76,6 +80,7 @@ function daemonProgram() {
       await runDaemon(settings)
     })
   addDatabaseCommands(program)
+  addLab(program)
   return program
 }
 

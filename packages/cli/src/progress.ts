@@ -21,13 +21,14 @@ export class Progress {
     private readonly total: number,
   ) {}
 
-  update(done: number): void {
+  /** @param now what is being done, when that is worth a word. */
+  update(done: number, now = ''): void {
     const nowMs = performance.now()
     const { isTTY } = process.stderr
     if (nowMs - this.startedMs < SHOWN_AFTER_MS) return
     if (nowMs - this.shownMs < (isTTY ? BAR_EVERY_MS : LINE_EVERY_MS)) return
     this.shownMs = nowMs
-    const text = `${Math.floor(done)} of ${Math.floor(this.total)} ${this.what}`
+    const text = `${Math.floor(done)} of ${Math.floor(this.total)} ${this.what}${now === '' ? '' : `: ${now}`}`
     if (!isTTY) {
       remark(text)
       return

@@ -15,8 +15,8 @@ export type NodeOptions = Partial<Omit<DaemonOptions, 'dataDir' | 'network'>>
 
 export interface ClusterOptions {
   readonly nodes: number
-  /** A built-in network or a file. Default dev. */
-  readonly network?: string
+  /** A built-in network or a file, or what makes a file in the cluster's folder before any daemon starts. Default dev. */
+  readonly network?: string | ((folder: string) => Promise<string>)
   /**
    * bootstrap: each of the others is told the address of the first (the default). mdns: nobody is told anything; the network is then a private
    * copy, so that the LAN's other daemons stay out. none: they stay alone until the experiment joins them.
@@ -42,8 +42,9 @@ export class Cluster {
 
   /** Resolves when every daemon is ready and, unless `join` is none, knows at least one other. On failure none is left running. */
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const { network = 'dev', join: way = 'bootstrap' } = options
+    const { network: wanted = 'dev', join: way = 'bootstrap' } = options
     const folder = await TempDir.make()
+    const network = typeof wanted === 'string' ? wanted : await wanted(folder.path)
     const own = way === 'mdns' ? await writePrivateNetwork(network, folder.path) : network
     const cluster = new Cluster(options, folder, own)
     try {

@@ -10,5 +10,11 @@ export type LabErrorCode =
   | 'lab-timeout'
   /** The experiment asks for what there is not. */
   | 'lab-options'
+  /** A file that the experiment is to play is not as it should be, or not there. */
+  | 'lab-input'
+  /** The results cannot be written. */
+  | 'lab-output'
+  /** What must hold at the end of the experiment does not: coins made or lost, a write gone. */
+  | 'lab-broken'
 
 export class LabError extends KvError<LabErrorCode> {}

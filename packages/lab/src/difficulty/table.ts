@@ -23,7 +23,8 @@ function text(value: string | number, digits = 0): string {
   return Number(fixed) === 0 ? fixed.replace('-', '') : fixed
 }
 
-function cells(table: Table): string[][] {
+/** Every figure as people read it, row by row. */
+export function cells(table: Table): string[][] {
   return table.rows.map((row) => row.map((value, i) => text(value, table.columns[i]?.digits)))
 }
 

@@ -1,0 +1,95 @@
+/**
+ * kvchain lab, as a user runs it, in its smallest size:
+ * 1. noobcash plays files: what a payer cannot pay is counted, not lost; every file is written;
+ * 2. a bad file or option is one line and exit code 2, before any daemon starts;
+ * 3. Ctrl-C stops the daemons and leaves nothing behind.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cleanEnvironment, DAEMON_LAUNCHER, runKvchain } from '@kvchain/lab/launchers'
+import { TempDir } from '@kvchain/lab/tempDir'
+import { waitUntil } from '@kvchain/lab/wait'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+let folder: TempDir
+beforeAll(async () => {
+  folder = await TempDir.make()
+})
+afterAll(() => folder.remove())
+
+async function lab(args: readonly string[]) {
+  return runKvchain(['lab', ...args], { timeoutMs: 110_000 })
+}
+
+async function readJson(out: string, name: string) {
+  return JSON.parse(await readFile(join(out, `${name}.json`), 'utf8'))
+}
+
+/** The rows of a table as objects, by the names of its columns. */
+function rowsOf(json: { tables: { name: string; columns: string[]; rows: (string | number)[][] }[] }, name: string) {
+  const table = json.tables.find((other) => other.name === name)
+  return (table?.rows ?? []).map((row) => Object.fromEntries(row.map((cell, i) => [table?.columns[i], cell])))
+}
+
+describe('noobcash', () => {
+  test('plays files and writes every file', async () => {
+    const files = join(folder.path, 'payments')
+    await mkdir(files)
+    // Node 0 has 100 coins: the second payment is more than it can ever have.
+    await writeFile(join(files, 'transactions0.txt'), 'id1 10\nid1 1000\nid1 5\nid1 1\nid1 2\n')
+    await writeFile(join(files, 'transactions1.txt'), 'id0 1\nid0 2\nid0 3\nid0 4\nid0 5\n')
+    const out = join(folder.path, 'noobcash')
+    const size = ['--nodes', '2', '--capacity', '2', '--difficulty', '2']
+    const result = await lab(['noobcash', ...size, '--transactions', files, '--out', out])
+    expect(result).toMatchObject({ exitCode: 0 })
+    expect(result.stdout).toContain('Measured')
+    const [row] = rowsOf(await readJson(out, 'noobcash'), 'noobcash')
+    expect(row).toMatchObject({ nodes: 2, capacity: 2, difficulty: 2, 'went through': 9, refused: 1, failed: 0 })
+    expect(row?.['tx a block']).toBeLessThanOrEqual(2)
+    expect((await readdir(out)).sort()).toEqual([
+      'index.html',
+      'noobcash-2-block-time.svg',
+      'noobcash-2-throughput.svg',
+      'noobcash-published.csv',
+      'noobcash.csv',
+      'noobcash.json',
+    ])
+  })
+
+  test('what cannot be is one line and exit code 2', async () => {
+    const files = join(folder.path, 'bad')
+    await mkdir(files)
+    await writeFile(join(files, 'transactions0.txt'), 'id1 10\nid12 1\n')
+    await writeFile(join(files, 'transactions1.txt'), '')
+    expect(await lab(['noobcash', '--nodes', '2', '--transactions', files])).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'kvchain: transactions0.txt, line 2: there is no node 12: ids are 0 to 1 (see kvchain lab --help)\n',
+    })
+    const odd = await lab(['noobcash', '--difficulty', '4,x'])
+    expect(odd).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(odd.stderr).toContain("--difficulty must be a whole number from 1 to 7, not 'x'")
+  })
+
+  test('Ctrl-C stops the daemons and leaves nothing', async () => {
+    const temporary = join(folder.path, 't')
+    await mkdir(temporary)
+    // Difficulty 7 takes minutes: it is certainly under way.
+    const args = [DAEMON_LAUNCHER, 'lab', 'noobcash', '--nodes', '2', '--difficulty', '7']
+    const child = spawn(process.execPath, args, { env: { ...cleanEnvironment(), TMPDIR: temporary } })
+    const ended = once(child, 'exit')
+    let stderr = ''
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    const sockets = async () =>
+      (await readdir(temporary, { recursive: true })).filter((name) => name.endsWith('kvchain.sock'))
+    await waitUntil(async () => (await sockets()).length === 2, { what: 'two daemons' })
+    child.kill('SIGINT')
+    expect(await ended).toEqual([1, null])
+    expect(stderr).toContain('called off; nothing was written')
+    expect(await readdir(temporary)).toEqual([])
+  })
+})

@@ -1,0 +1,152 @@
+/**
+ * What the experiments make of files and figures; the daemons' part is in e2e/lab.test.ts.
+ * 1. Files of payments: the course's form, ids of two digits, and one clear error for everything else.
+ * 2. Drawn payments: by the seed alone.
+ * 3. The Noobcash report: measured figures beside the published ones of the same case.
+ * 4. Files of a report: every table and plot, and a page that shows no markup of others.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { drawPayments, parsePayments, readPayments } from '@kvchain/lab/experiments/noobcashFiles'
+import { noobcashReport } from '@kvchain/lab/experiments/noobcashReport'
+import type { NoobcashResult } from '@kvchain/lab/experiments/noobcashRun'
+import { reportText, writeReport } from '@kvchain/lab/experiments/report'
+import { TempDir } from '@kvchain/lab/tempDir'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+let folder: TempDir
+beforeAll(async () => {
+  folder = await TempDir.make()
+})
+afterAll(() => folder.remove())
+
+describe('payments', () => {
+  test('lines of the course, two digits too; empty lines and line ends of other systems are nothing', () => {
+    expect(parsePayments('id1 7\r\nid10 3\n\n  id0   12  \n', 'f', 11)).toEqual([
+      { to: 1, amount: 7 },
+      { to: 10, amount: 3 },
+      { to: 0, amount: 12 },
+    ])
+    expect(parsePayments('', 'f', 2)).toEqual([])
+  })
+
+  test.each([
+    ['id1 7\n1 7', 'transactions0.txt, line 2: not \'id<n> <amount>\' but "1 7"'],
+    ['id1', 'transactions0.txt, line 1: not \'id<n> <amount>\' but "id1"'],
+    ['id1 -3', 'transactions0.txt, line 1: not \'id<n> <amount>\' but "id1 -3"'],
+    ['id1 7 8', 'transactions0.txt, line 1: not \'id<n> <amount>\' but "id1 7 8"'],
+    ['id1 1.5', 'transactions0.txt, line 1: not \'id<n> <amount>\' but "id1 1.5"'],
+    ['id1 7\n\nid2 1', 'transactions0.txt, line 3: there is no node 2: ids are 0 to 1'],
+    ['id1 0', 'transactions0.txt, line 1: an amount is at least 1'],
+  ])('%j is refused with file and line', (text, message) => {
+    expect(() => parsePayments(text, 'transactions0.txt', 2)).toThrow(
+      expect.objectContaining({ code: 'lab-input', message }),
+    )
+  })
+
+  test('a file for each node, or an error that names the missing one', async () => {
+    await writeFile(join(folder.path, 'transactions0.txt'), 'id1 1\n')
+    await writeFile(join(folder.path, 'transactions1.txt'), 'id0 2\n')
+    expect(await readPayments(folder.path, 2)).toEqual([[{ to: 1, amount: 1 }], [{ to: 0, amount: 2 }]])
+    await expect(readPayments(folder.path, 3)).rejects.toMatchObject({
+      code: 'lab-input',
+      message: `${join(folder.path, 'transactions2.txt')} cannot be read`,
+    })
+  })
+
+  test('the seed alone says what is drawn; nobody pays himself', () => {
+    const drawn = drawPayments(7, 11, 100)
+    expect(drawPayments(7, 11, 100)).toEqual(drawn)
+    expect(drawPayments(8, 11, 100)).not.toEqual(drawn)
+    for (const [node, payments] of drawn.entries()) {
+      expect(payments).toHaveLength(100)
+      expect(new Set(payments.map(({ to }) => to))).toEqual(
+        new Set(Array.from({ length: 11 }, (_, i) => i).filter((i) => i !== node)),
+      )
+      expect(payments.every(({ amount }) => amount >= 1 && amount <= 10)).toBe(true)
+    }
+  })
+})
+
+const RESULT: NoobcashResult = {
+  nodes: 5,
+  capacity: 10,
+  difficulty: 4,
+  lines: 500,
+  confirmed: 480,
+  refused: 15,
+  failed: 5,
+  seconds: 24,
+  blocks: 60,
+  reorgs: 3,
+}
+
+describe('noobcash report', () => {
+  const report = noobcashReport([RESULT, { ...RESULT, nodes: 7 }], 65_536_000, { seed: 1 })
+
+  test('rates, and the work of a block at the measured hash rate', () => {
+    const [measured] = report.tables
+    const names = measured?.columns.map(({ name }) => name) ?? []
+    expect(Object.fromEntries(names.map((name, i) => [name, measured?.rows[0]?.[i]]))).toEqual({
+      nodes: 5,
+      capacity: 10,
+      difficulty: 4,
+      'tx/s': 20,
+      's a block': 0.4,
+      'tx a block': 485 / 60,
+      'went through': 480,
+      refused: 15,
+      failed: 5,
+      reorgs: 3,
+      'hashes a block': 65_536,
+      's of one thread': 0.001,
+    })
+  })
+
+  test('only cases that were published stand beside them', () => {
+    expect(report.tables[1]?.rows).toEqual([
+      ['Spanos', 5, 10, 4, 1.03, 20, 9.72, 0.4],
+      ['Antoniadis', 5, 10, 4, 2.85, 20, 3.5, 0.4],
+    ])
+  })
+
+  test('plots name every series', () => {
+    expect(report.plots.map(({ name }) => name)).toEqual([
+      'noobcash-5-throughput.svg',
+      'noobcash-5-block-time.svg',
+      'noobcash-7-throughput.svg',
+      'noobcash-7-block-time.svg',
+      'noobcash-nodes.svg',
+    ])
+    expect(report.plots[0]?.svg).toContain('Spanos, difficulty 5')
+    expect(report.plots[0]?.svg).toContain('kvchain, difficulty 4')
+    expect(report.plots[2]?.svg).not.toContain('Spanos')
+  })
+
+  test('files', async () => {
+    const out = join(folder.path, 'new', 'report')
+    const odd = { ...report, title: '<b> & "c"' }
+    const files = await writeReport(odd, out)
+    expect(files).toEqual([
+      'noobcash.json',
+      'noobcash.csv',
+      'noobcash-published.csv',
+      ...report.plots.map(({ name }) => name),
+      'index.html',
+    ])
+    const [page, json, csv] = await Promise.all(
+      ['index.html', 'noobcash.json', 'noobcash.csv'].map((name) => readFile(join(out, name), 'utf8')),
+    )
+    expect(page).toContain('<h1>&lt;b&gt; &amp; &quot;c&quot;</h1>')
+    expect(page).not.toContain('<b>')
+    for (const { svg } of report.plots) expect(page).toContain(svg)
+    expect(JSON.parse(json ?? '')).toMatchObject({ experiment: 'noobcash', settings: { seed: 1 } })
+    expect(csv?.split('\n')[1]).toBe('5,10,4,20,0.4,8.08333,480,15,5,3,65536,0.001')
+    expect(reportText(report)).toContain('Published, and the same case here')
+  })
+
+  test('a folder that cannot be made is one clear error', async () => {
+    await writeFile(join(folder.path, 'file'), '')
+    await expect(writeReport(report, join(folder.path, 'file', 'sub'))).rejects.toMatchObject({ code: 'lab-output' })
+  })
+})
