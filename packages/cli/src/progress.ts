@@ -1,6 +1,6 @@
 /**
- * How far a long work has got, for people who look on. Nothing is shown of what takes less than two seconds; on a terminal a bar that moves, elsewhere
- * a line now and then.
+ * How far a long work has got, for people who look on: on a terminal a bar that moves, of whatever takes more than two seconds; elsewhere a line every
+ * ten.
  */
 import { remark } from './terminal.js'
 
@@ -25,7 +25,7 @@ export class Progress {
   update(done: number, now = ''): void {
     const nowMs = performance.now()
     const { isTTY } = process.stderr
-    if (nowMs - this.startedMs < SHOWN_AFTER_MS) return
+    if (nowMs - this.startedMs < (isTTY ? SHOWN_AFTER_MS : LINE_EVERY_MS)) return
     if (nowMs - this.shownMs < (isTTY ? BAR_EVERY_MS : LINE_EVERY_MS)) return
     this.shownMs = nowMs
     const text = `${Math.floor(done)} of ${Math.floor(this.total)} ${this.what}${now === '' ? '' : `: ${now}`}`
@@ -38,8 +38,9 @@ export class Progress {
     process.stderr.write(`\r[${'#'.repeat(filled)}${' '.repeat(WIDTH - filled)}] ${text}\x1b[K`)
   }
 
-  /** For what cannot say how far it is: counts seconds. Returns the function that ends it. */
+  /** For what cannot say how far it is: counts seconds, for a person at a terminal alone. Returns the function that ends it. */
   tick(): () => void {
+    if (!process.stderr.isTTY) return () => {}
     const timer = setInterval(() => this.update((performance.now() - this.startedMs) / 1000), TICK_MS)
     return () => {
       clearInterval(timer)
