@@ -23,6 +23,8 @@ export function printableBytes(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => (byte < 0x80 ? printable(String.fromCharCode(byte)) : escaped(byte))).join('')
 }
 
+const LINE_FEED = 0x0a
+
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0
   return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
@@ -59,12 +61,20 @@ export function tableLines(titles: readonly string[], rows: readonly (readonly (
     .join('')
 }
 
+let isMidLine = false
+
 export function print(text: string | Uint8Array): void {
+  if (text.length > 0) isMidLine = text.at(-1) !== '\n' && text.at(-1) !== LINE_FEED
   process.stdout.write(text)
 }
 
 export function printLine(text: string): void {
-  process.stdout.write(`${text}\n`)
+  print(`${text}\n`)
+}
+
+/** Ends the line that was printed last, if it was left open: what follows begins a line of its own. */
+export function endLine(): void {
+  if (isMidLine) printLine('')
 }
 
 /** To people who look on; never part of the answer. */

@@ -8,6 +8,7 @@ import { addKeys } from './keys.js'
 import { addProofs } from './proofs.js'
 import { addReads } from './reads.js'
 import { DEFAULT_CALL_SECONDS } from './session.js'
+import { addShell } from './shell.js'
 import { addWrites, DEFAULT_WAIT_SECONDS } from './writes.js'
 
 /** An option that takes its value only after `=`, and what it means alone. */
@@ -50,5 +51,6 @@ export function clientProgram(): Command {
   addProofs(program)
   addDaemon(program)
   addKeys(program)
+  addShell(program, { make: clientProgram, optionalValues: OPTIONAL_VALUES })
   return program
 }

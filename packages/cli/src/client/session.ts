@@ -17,6 +17,19 @@ export interface GlobalOptions extends DaemonChoice {
 export const DEFAULT_CALL_SECONDS = 30
 const MAX_SECONDS = 86_400
 
+/** What calls off whatever is asked of a daemon; none outside a shell. */
+let interrupt: AbortSignal | undefined
+
+/** Runs `work` so that the signal ends what it asks of daemons: a shell outlives the command that Ctrl-C ends. */
+export async function interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  interrupt = signal
+  try {
+    return await work()
+  } finally {
+    interrupt = undefined
+  }
+}
+
 /** Runs `work` with a client of the daemon that is meant. */
 export async function ask<T>(options: GlobalOptions, work: (client: KvClient) => Promise<T>): Promise<T> {
   const timeoutMs = 1000 * (seconds(options) ?? DEFAULT_CALL_SECONDS)
@@ -29,12 +42,18 @@ export async function ask<T>(options: GlobalOptions, work: (client: KvClient) =>
   // The contract's schemas take longer to load than all the rest: a wrong command line need not wait for them.
   const { KvClient } = await import('@kvchain/client/kvClient')
   const client = new KvClient(new UnixTransport({ path: daemon.path, timeoutMs }))
+  const signal = interrupt
+  const stop = () => void client.close()
+  signal?.addEventListener('abort', stop)
   try {
+    signal?.throwIfAborted()
     return await work(client)
   } catch (error) {
+    if (signal?.aborted) throw new CliError('failed', 'called off; what was sent stays on its way', {}, error)
     if (!(error instanceof ClientError) || error.code !== 'no-daemon') throw error
     throw new CliError('no-daemon', `${error.message}; start one: ${daemon.startHint}`, error.data, error)
   } finally {
+    signal?.removeEventListener('abort', stop)
     await client.close()
   }
 }

@@ -131,6 +131,8 @@ async function write(options: GlobalOptions & TermFlags, operation: SingleOperat
   const answer = await ask(options, async (client) => {
     const writer = await writerFor(client, options)
     const receipt = await sendOne(writer, await ownKeyOf(writer.address, operation), params)
+    // To a person who may not want to wait to the end.
+    if (wait !== undefined && process.stderr.isTTY && !options.json) remark(`accepted: ${receipt.txid}`)
     return wait === undefined ? receipt : await waitFor(client, receipt.txid, wait, options)
   })
   report(options, answer)
