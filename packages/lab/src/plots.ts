@@ -94,3 +94,23 @@ export function marked(name: string, title: string, x: Axis, y: Axis, all: reado
     series: all.map((line, i) => ({ ...lineSeries(line, i), symbol: 'circle', symbolSize: 7 })),
   })
 }
+
+export interface Bars {
+  readonly name: string
+  /** One for each category. */
+  readonly values: readonly number[]
+}
+
+/** Upright bars, those of one category side by side. */
+export function bars(name: string, title: string, categories: readonly string[], y: Axis, all: readonly Bars[]): Plot {
+  return draw(name, title, {
+    grid: { left: 70, right: 30, top: 40, bottom: 70 },
+    xAxis: { type: 'category', data: [...categories] },
+    yAxis: axis(y, 48),
+    series: all.map((one) => ({
+      type: 'bar',
+      name: one.name,
+      data: one.values.map((value) => Number(value.toPrecision(4))),
+    })),
+  })
+}

@@ -4,13 +4,19 @@
  * 2. Drawn payments: by the seed alone.
  * 3. The Noobcash report: measured figures beside the published ones of the same case.
  * 4. Files of a report: every table and plot, and a page that shows no markup of others.
+ * 5. YCSB's steps: their shares, the zipfian draw, records that are there.
+ * 6. Timings, and the speed report.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Random } from '@kvchain/lab/difficulty/random'
 import { drawPayments, parsePayments, readPayments } from '@kvchain/lab/experiments/noobcashFiles'
 import { noobcashReport } from '@kvchain/lab/experiments/noobcashReport'
 import type { NoobcashResult } from '@kvchain/lab/experiments/noobcashRun'
 import { reportText, writeReport } from '@kvchain/lab/experiments/report'
+import { speedReport } from '@kvchain/lab/experiments/speedReport'
+import { sample, summarize } from '@kvchain/lab/experiments/timings'
+import { Steps, WORKLOADS, type Workload, Zipf } from '@kvchain/lab/experiments/workloads'
 import { TempDir } from '@kvchain/lab/tempDir'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -148,5 +154,84 @@ describe('noobcash report', () => {
   test('a folder that cannot be made is one clear error', async () => {
     await writeFile(join(folder.path, 'file'), '')
     await expect(writeReport(report, join(folder.path, 'file', 'sub'))).rejects.toMatchObject({ code: 'lab-output' })
+  })
+})
+
+describe('workloads', () => {
+  const COUNT = 20_000
+
+  test('the zipfian draw has the weights of its definition', () => {
+    const [zipf, random, n] = [new Zipf(100), new Random(1), 50]
+    const seen = Array.from({ length: n }, () => 0)
+    for (let i = 0; i < COUNT; i++) {
+      const drawn = zipf.draw(random, n)
+      seen[drawn] = (seen[drawn] ?? 0) + 1
+    }
+    expect(seen.reduce((sum, count) => sum + count, 0)).toBe(COUNT)
+    const weights = seen.map((_, rank) => 1 / (rank + 1) ** 0.99)
+    const sum = weights.reduce((all, weight) => all + weight, 0)
+    for (const [rank, weight] of weights.entries()) {
+      // Five deviations of a binomial.
+      const p = weight / sum
+      expect(Math.abs((seen[rank] ?? 0) - COUNT * p)).toBeLessThan(5 * Math.sqrt(COUNT * p * (1 - p)))
+    }
+  })
+
+  test.each([
+    ['A', { read: 0.5, update: 0.5 }],
+    ['B', { read: 0.95, update: 0.05 }],
+    ['C', { read: 1 }],
+    ['D', { read: 0.95, insert: 0.05 }],
+    ['F', { read: 0.5, modify: 0.5 }],
+  ] satisfies [Workload, Record<string, number>][])('%s has its shares, of records that are there', (name, shares) => {
+    const steps = new Steps(name, 100, COUNT, new Random(3))
+    const kinds: Record<string, number> = {}
+    let records = 100
+    for (let i = 0; i < COUNT; i++) {
+      const { kind, record } = steps.next()
+      kinds[kind] = (kinds[kind] ?? 0) + 1
+      if (kind === 'insert') expect(record).toBe(records++)
+      else expect(record >= 0 && record < records).toBe(true)
+    }
+    expect(Object.keys(kinds).sort()).toEqual(Object.keys(shares).sort())
+    for (const [kind, share] of Object.entries(shares)) {
+      expect(Math.abs((kinds[kind] ?? 0) / COUNT - share)).toBeLessThan(0.02)
+    }
+  })
+
+  test('D reads what is newest most often', () => {
+    const steps = new Steps('D', 100, COUNT, new Random(4))
+    let newest = 99
+    let hits = 0
+    for (let i = 0; i < COUNT; i++) {
+      const { kind, record } = steps.next()
+      if (kind === 'insert') newest = record
+      else if (record === newest) hits++
+    }
+    expect(hits / COUNT).toBeGreaterThan(0.1)
+  })
+})
+
+describe('speed', () => {
+  test('timings', async () => {
+    const samples = Array.from({ length: 200 }, (_, i) => 200 - i)
+    expect(summarize(samples)).toEqual({ count: 200, best: 1, median: 100, p99: 198, worst: 200 })
+    expect(summarize([]).median).toBeNaN()
+    const seen: number[] = []
+    const work = async (i: number) => void seen.push(i)
+    expect((await sample(3, 60_000, work)).count).toBe(3)
+    expect((await sample(3, 0, work)).count).toBe(1)
+    expect(seen).toEqual([0, 1, 2, 0])
+  })
+
+  test('a table and a plot for what was measured, none for the rest', () => {
+    const timings = { count: 2, best: 1, median: 2, p99: 3, worst: 4 }
+    const cells = { difficulty: [4, 5].map((at) => ({ at, call: 'get', timings })), length: [], keys: [], size: [] }
+    const one = { nodes: 1, workload: 'A', operations: 10, perSecond: 5, read: timings, write: timings } as const
+    const report = speedReport({ cells, ycsb: [one] }, 1e6, {})
+    expect(report.tables.map(({ name }) => name)).toEqual(['speed-difficulty', 'speed-ycsb'])
+    expect(report.plots.map(({ name }) => name)).toEqual(['speed-difficulty.svg', 'speed-ycsb.svg'])
+    expect(report.tables[0]?.rows[1]).toEqual(['get', 5, 2, 1, 2, 3, 4])
+    expect(report.tables[1]?.rows).toEqual([[`A (${WORKLOADS.A})`, 1, 10, 5, 2, 3, 4, 2, 3, 4]])
   })
 })

@@ -10,6 +10,14 @@ interface Flags {
   readonly quick?: true
 }
 
+interface SpeedFlags extends Flags {
+  readonly difficulty?: string
+  readonly length?: string
+  readonly keys?: string
+  readonly size?: string
+  readonly nodes?: string
+}
+
 interface NoobcashFlags extends Flags {
   readonly nodes?: string
   readonly capacity?: string
@@ -29,6 +37,11 @@ without it 100 payments a node are drawn from the seed. Shown beside what two te
 Difficulty is leading zeros of a hash in hexadecimal digits: 4 takes milliseconds here, 7 takes 20 seconds a block and thread.
 `
 
+const SPEED_HELP = `
+Times put and get from best to worst case: against difficulty, length of the chain, number of keys and size of the value, on one daemon; then
+the workloads A, B, C, D and F of YCSB (zipfian keys, values of 1,000 bytes, 8 clients) on clusters of 1 and 3 daemons.
+`
+
 /** Adds the command to kvchain. */
 export function addLab(program: Command): void {
   const lab = newProgram('lab').description('experiments with real daemons on this machine, each with its report')
@@ -41,6 +54,15 @@ export function addLab(program: Command): void {
     .option('--transactions <dir>', "the course's files, one for each node")
     .addHelpText('after', afterText(NOOBCASH_HELP, 'two to three minutes; with --nodes 5,10 twice that and more'))
     .action(noobcash)
+  withCommon(lab.command('speed'))
+    .description('put and get: best and worst case, against what might slow them down; YCSB')
+    .option('--difficulty <list>', 'leading zeros of a hash in hexadecimal digits, 1 to 7 (3,4,5,6)')
+    .option('--length <list>', 'blocks, rising (100,1000,2000)')
+    .option('--keys <list>', 'keys, rising (1000,10000,30000)')
+    .option('--size <list>', 'bytes of a value, up to 65536 (10,1000,10000,65536)')
+    .option('--nodes <list>', 'daemons for YCSB, 1 to 20 (1,3)')
+    .addHelpText('after', afterText(SPEED_HELP, 'two to three minutes'))
+    .action(speed)
 }
 
 function withCommon(command: Command): Command {
@@ -71,6 +93,31 @@ async function noobcash(flags: NoobcashFlags): Promise<void> {
     const { noobcash } = await import('@kvchain/lab/experiments/noobcash')
     return noobcash(options, bench)
   })
+}
+
+async function speed(flags: SpeedFlags): Promise<void> {
+  const quick = flags.quick === true
+  const options = {
+    difficulties: counts(flags.difficulty ?? (quick ? '2,3' : '3,4,5,6'), '--difficulty', 1, 7),
+    lengths: rising(counts(flags.length ?? (quick ? '5,10' : '100,1000,2000'), '--length', 1, 1_000_000)),
+    keys: rising(counts(flags.keys ?? (quick ? '10,20' : '1000,10000,30000'), '--keys', 1, 10_000_000)),
+    sizes: counts(flags.size ?? (quick ? '10,65536' : '10,1000,10000,65536'), '--size', 1, 65_536),
+    nodes: counts(flags.nodes ?? (quick ? '1' : '1,3'), '--nodes', 1, MAX_NODES),
+    calls: quick ? 5 : 100,
+    workloads: ['A', 'B', 'C', 'F', 'D'] as const,
+    records: quick ? 20 : 1_000,
+    operations: quick ? 20 : 1_000,
+    valueBytes: 1_000,
+    clients: 8,
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { speed } = await import('@kvchain/lab/experiments/speed')
+    return speed(options, bench)
+  })
+}
+
+function rising(values: readonly number[]): number[] {
+  return [...new Set(values)].sort((a, b) => a - b)
 }
 
 function seedOf({ seed = process.env.SEED ?? '1' }: Flags): number {

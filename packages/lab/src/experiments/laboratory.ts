@@ -69,10 +69,14 @@ export async function onCluster<T>(
 ): Promise<T> {
   signal.throwIfAborted()
   const cluster = await Cluster.start(options)
+  // Calls that wait end with their connections: whoever calls the experiment off does not wait for them.
+  const hangUp = () => void Promise.all(cluster.daemons.map(({ client }) => client.close()))
+  signal.addEventListener('abort', hangUp, { once: true })
   try {
     signal.throwIfAborted()
     return await body(cluster)
   } finally {
+    signal.removeEventListener('abort', hangUp)
     await cluster.stop()
   }
 }

@@ -2,7 +2,8 @@
  * kvchain lab, as a user runs it, in its smallest size:
  * 1. noobcash plays files: what a payer cannot pay is counted, not lost; every file is written;
  * 2. a bad file or option is one line and exit code 2, before any daemon starts;
- * 3. Ctrl-C stops the daemons and leaves nothing behind.
+ * 3. Ctrl-C stops the daemons and leaves nothing behind;
+ * 4. speed times every call it names, in each situation, and every workload.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -91,5 +92,29 @@ describe('noobcash', () => {
     expect(await ended).toEqual([1, null])
     expect(stderr).toContain('called off; nothing was written')
     expect(await readdir(temporary)).toEqual([])
+  })
+})
+
+describe('speed', () => {
+  test('times every call in every situation', async () => {
+    const out = join(folder.path, 'speed')
+    expect(await lab(['speed', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    const json = await readJson(out, 'speed')
+    const situations = (name: string, unit: string) =>
+      rowsOf(json, name).map((row) => {
+        expect(row.best).toBeGreaterThan(0)
+        expect(row.worst).toBeGreaterThanOrEqual(Number(row.median))
+        return `${row.call} ${row[unit]}`
+      })
+    expect(situations('speed-difficulty', 'leading zeros (hex digits)')).toEqual(
+      [2, 3].flatMap((zeros) => ['put, in a block', 'put, accepted', 'get'].map((call) => `${call} ${zeros}`)),
+    )
+    expect(new Set(situations('speed-length', 'blocks')).size).toBe(12)
+    expect(new Set(situations('speed-keys', 'keys')).size).toBe(6)
+    expect(new Set(situations('speed-size', 'bytes')).size).toBe(4)
+    const ycsb = rowsOf(json, 'speed-ycsb')
+    expect(ycsb.map((row) => String(row.workload).slice(0, 1))).toEqual(['A', 'B', 'C', 'F', 'D'])
+    expect(ycsb.every((row) => Number(row['ops/s']) > 0)).toBe(true)
+    expect((await readdir(out)).filter((name) => name.endsWith('.svg'))).toHaveLength(5)
   })
 })
