@@ -1,12 +1,14 @@
 /** The entry of kvchain, the daemon's command: arguments in, exit code out. The daemon itself is loaded only to run. */
 import type { Command } from 'commander'
-import { readSettings } from './daemon/settings.js'
+import { readSettings, type Settings } from './daemon/settings.js'
 import { errorLine, exitCodeFor, isDone } from './exits.js'
 import { addLab } from './lab/commands.js'
 import { EXIT_CODE_HELP, newProgram, spellOut } from './parsing.js'
 import { readVersion } from './paths.js'
 import { remark, toleratePipes } from './terminal.js'
 
+/** Besides daemon, which a command line without one of these is taken for. */
+const OTHER_COMMANDS = ['db', 'backup', 'restore', 'lab'] as const
 const OPTIONAL_VALUES = { '--mine': 'default' }
 /** After a start that failed, what is still open must not keep the process. */
 const LINGER_MS = 2_000
@@ -31,6 +33,25 @@ rebuild connects every block that is whole again, in a new database, and then de
 
 ${EXIT_CODE_HELP}`
 
+const BACKUP_HELP = `
+Examples:
+  kvchain backup --to ~/backups                      kvchain-dev-20260102T030405Z.kvbackup in that folder
+  kvchain backup --network lan --to /mnt/lan.kvbackup
+
+The backup is of one moment, checked while it is written, and whole or not there. A file that is there is never replaced. Keys are not in it
+unless --with-keys is given: copy account.key once, to a safe place.
+
+${EXIT_CODE_HELP}`
+
+const RESTORE_HELP = `
+Examples:
+  kvchain restore ~/backups/kvchain-dev-20260102T030405Z.kvbackup --data-dir ~/.kvchain/dev
+
+Nothing may be at --data-dir. Every block is connected from genesis on, under all rules; a backup that is damaged, or of another network, is refused
+and leaves nothing behind. Two daemons must not run with the same keys.
+
+${EXIT_CODE_HELP}`
+
 /** @param args without the program and the script. */
 export async function main(args: readonly string[]): Promise<void> {
   toleratePipes()
@@ -43,7 +64,7 @@ export async function main(args: readonly string[]): Promise<void> {
     process.exitCode = exitCodeFor(error)
     const advice =
       process.exitCode === 2
-        ? ` (see kvchain ${args[0] === 'db' || args[0] === 'lab' ? args[0] : 'daemon'} --help)`
+        ? ` (see kvchain ${OTHER_COMMANDS.find((name) => name === args[0]) ?? 'daemon'} --help)`
         : ''
     remark(`kvchain: ${errorLine(error)}${advice}`)
     setTimeout(() => process.exit(), LINGER_MS).unref()
@@ -81,6 +102,7 @@ function daemonProgram() {
     })
   addDatabaseCommands(program)
   addLab(program)
+  addBackupCommands(program)
   return program
 }
 
@@ -95,19 +117,45 @@ function addDatabaseCommands(program: Command): void {
     ['rebuild', 'make the database anew from what is whole of it', 'dbRebuild'],
   ] as const
   for (const [name, description, action] of commands) {
-    db.command(name)
-      .description(description)
-      .option('--network <name|file>', 'dev, lan, public, or a network file (dev)')
-      .option('--data-dir <dir>', 'the data folder (~/.kvchain/NETWORK)')
-      .option('--config <file>', 'JSON file with settings, named like the flags')
-      .option('--log-level <level>', 'trace, debug, info, warn, error or silent (warn)')
+    withFolder(db.command(name).description(description))
       .addHelpText('after', DATABASE_HELP)
       .action(async (flags: Record<string, unknown>) => {
-        const settings = readSettings(flags, { KVCHAIN_LOG_LEVEL: 'warn', ...process.env }, process.cwd())
         const commands = await import('./db/commands.js')
-        await commands[action](settings)
+        await commands[action](folderSettings(flags))
       })
   }
+}
+
+function addBackupCommands(program: Command): void {
+  withFolder(program.command('backup').description('write a backup to a new file; its daemon may run'))
+    .requiredOption('--to <file|dir>', 'the new file, or a folder for it')
+    .option('--with-keys', 'with the secret keys: whoever has the file then has the account')
+    .option('--rpc-socket <path>', 'the socket of the daemon (DATA-DIR/kvchain.sock)')
+    .addHelpText('after', BACKUP_HELP)
+    .action(async ({ to, withKeys = false, ...flags }: Record<string, unknown>) => {
+      const { runBackup } = await import('./ops/backup.js')
+      await runBackup(folderSettings(flags), { to: String(to), withKeys: withKeys === true })
+    })
+  withFolder(program.command('restore').description('make a new data folder of a backup'))
+    .argument('<file>', 'the backup')
+    .addHelpText('after', RESTORE_HELP)
+    .action(async (file: string, flags: Record<string, unknown>) => {
+      const { runRestore } = await import('./ops/backup.js')
+      await runRestore(folderSettings(flags), file)
+    })
+}
+
+/** The options of whatever works on a data folder. */
+function withFolder(command: Command): Command {
+  return command
+    .option('--network <name|file>', 'dev, lan, public, or a network file (dev)')
+    .option('--data-dir <dir>', 'the data folder (~/.kvchain/NETWORK)')
+    .option('--config <file>', 'JSON file with settings, named like the flags')
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent (warn)')
+}
+
+function folderSettings(flags: Record<string, unknown>): Settings {
+  return readSettings(flags, { KVCHAIN_LOG_LEVEL: 'warn', ...process.env }, process.cwd())
 }
 
 function collect(value: string, previous: string[] | undefined): string[] {

@@ -15,10 +15,10 @@ export class Progress {
   private shownMs = Number.NEGATIVE_INFINITY
   private isDrawn = false
 
-  /** `total` of `what`: "operations", 5000. */
+  /** `total` of `what`: "operations", 5000. Undefined where nobody knows how many there will be. */
   constructor(
     private readonly what: string,
-    private readonly total: number,
+    private readonly total: number | undefined,
   ) {}
 
   /** @param now what is being done, when that is worth a word. */
@@ -28,14 +28,17 @@ export class Progress {
     if (nowMs - this.startedMs < (isTTY ? SHOWN_AFTER_MS : LINE_EVERY_MS)) return
     if (nowMs - this.shownMs < (isTTY ? BAR_EVERY_MS : LINE_EVERY_MS)) return
     this.shownMs = nowMs
-    const text = `${Math.floor(done)} of ${Math.floor(this.total)} ${this.what}${now === '' ? '' : `: ${now}`}`
+    const { total } = this
+    const count = `${Math.floor(done)}${total === undefined ? '' : ` of ${Math.floor(total)}`}`
+    const text = `${count} ${this.what}${now === '' ? '' : `: ${now}`}`
     if (!isTTY) {
       remark(text)
       return
     }
     this.isDrawn = true
-    const filled = Math.min(WIDTH, Math.round((done / this.total) * WIDTH))
-    process.stderr.write(`\r[${'#'.repeat(filled)}${' '.repeat(WIDTH - filled)}] ${text}\x1b[K`)
+    const filled = total === undefined ? 0 : Math.min(WIDTH, Math.round((done / Math.max(total, 1)) * WIDTH))
+    const bar = total === undefined ? '' : `[${'#'.repeat(filled)}${' '.repeat(WIDTH - filled)}] `
+    process.stderr.write(`\r${bar}${text}\x1b[K`)
   }
 
   /** For what cannot say how far it is: counts seconds, for a person at a terminal alone. Returns the function that ends it. */

@@ -576,5 +576,5 @@ test('the launchers are named in package.json and say what to do when nothing is
     const code = await new Promise<number | null>((done) => child.on('close', done))
     expect({ code, err }).toEqual({ code: 1, err: `${name}: not built yet; run: npm ci && npm run build\n` })
   }
-  expect(Object.keys(CONTRACT)).toHaveLength(26)
+  expect(Object.keys(CONTRACT)).toHaveLength(27)
 })

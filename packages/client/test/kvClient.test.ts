@@ -126,6 +126,7 @@ function makeHandlers(): Handlers & {
     chain_block: refuse,
     node_status: refuse,
     net_peers: async () => ({ peers: [] }),
+    node_backup: async ({ path }: Params<'node_backup'>) => ({ path, records: 3, headers: 1, bytes: 100 }),
     node_stop: async () => ({ stopping: true as const }),
     'rpc.discover': refuse,
     kv_batch: refuse,

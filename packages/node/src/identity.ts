@@ -17,6 +17,8 @@ export interface Identity {
 }
 
 const CHECK_DIGITS = 8
+/** The files of the two keys in a data folder. */
+export const KEY_FILES = ['account.key', 'peer.key'] as const
 
 /** Reads or makes the keys. Creates the folder (mode 0700). Throws OptionsError. */
 export async function loadIdentity(dataDir: string, random: Random): Promise<Identity> {

@@ -3,9 +3,10 @@
  * its own. Nothing in this package imports it.
  */
 import { readFile } from 'node:fs/promises'
-import type { HandlerContext, Handlers, Params } from '@kvchain/client/contract'
+import type { HandlerContext, Handlers, Params, Result } from '@kvchain/client/contract'
 import { toAddress } from '@kvchain/core/address'
 import type { Network } from '@kvchain/core/params'
+import { writeBackup } from './backup.js'
 import type { Chain } from './chain/chain.js'
 import { ReorgWatch } from './chain/reorgWatch.js'
 import type { HttpServer } from './http/server.js'
@@ -33,6 +34,7 @@ import { RpcServer } from './rpc/socketServer.js'
 import { ReorgedOut, TxWaiter } from './rpc/txStatus.js'
 import { Watcher } from './rpc/watcher.js'
 import { Writer } from './rpc/writer.js'
+import { BusyError } from './runtime/errors.js'
 import { type Failpoints, NO_FAILPOINTS } from './runtime/failpoints.js'
 import { hex } from './runtime/hex.js'
 import type { Runtime } from './runtime/runtime.js'
@@ -120,6 +122,7 @@ export class KvNode extends BaseService {
   private readonly startedAtMs: number
   private http: HttpServer | undefined
   private stopRequest: () => void = () => {}
+  private isBackingUp = false
   private summarise: () => NodeSummary | undefined = () => undefined
 
   constructor(
@@ -273,7 +276,7 @@ export class KvNode extends BaseService {
   }
 
   private facts(
-    { genesis }: Ledger,
+    ledger: Ledger,
     { host, sync }: Net,
     miner: Miner,
     powPool: PowPool,
@@ -283,7 +286,7 @@ export class KvNode extends BaseService {
     return {
       status: () => ({
         network: options.network.name,
-        genesis: hex(genesis.hash),
+        genesis: hex(ledger.genesis.hash),
         peerId: host.peerId,
         account: address,
         addresses: host.addresses(),
@@ -311,9 +314,28 @@ export class KvNode extends BaseService {
             ...(agent === undefined ? {} : { agent }),
           }
         }),
+      backup: (params, signal) => this.backup(ledger, params, signal),
       requestStop: () => {
         runtime.timers.after(STOP_DELAY_MS, () => this.stopRequest())
       },
+    }
+  }
+
+  private async backup(
+    { database, genesis }: Ledger,
+    { path, keys = false }: Params<'node_backup'>,
+    signal: AbortSignal,
+  ): Promise<Result<'node_backup'>> {
+    if (this.isBackingUp) throw new BusyError('the list of backups under way', 1)
+    this.isBackingUp = true
+    try {
+      const { runtime } = this
+      const { dataDir } = this.options
+      const made = await writeBackup({ dataDir, genesis, runtime, path, withKeys: keys, signal }, database)
+      this.log.info({ ...made, keys }, 'a backup is made')
+      return { ...made }
+    } finally {
+      this.isBackingUp = false
     }
   }
 

@@ -6,7 +6,6 @@ import { type CheckReport, checkDatabase } from '@kvchain/node/check'
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import { VerifyPool } from '@kvchain/node/crypto/verifyPool'
 import { readNetwork } from '@kvchain/node/networkFile'
-import type { Progress } from '@kvchain/node/progress'
 import { type RebuildOptions, type Rebuilt, rebuild } from '@kvchain/node/rebuild'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { lockFolder, noteStop, requireDatabase } from '@kvchain/node/store/folders'
@@ -15,15 +14,16 @@ import { makeLog } from '../daemon/log.js'
 import type { Settings } from '../daemon/settings.js'
 import { CliError } from '../exits.js'
 import { defaultDataDir } from '../paths.js'
-import { fieldLines, print, remark } from '../terminal.js'
+import { StepProgress } from '../stepProgress.js'
+import { fieldLines, print } from '../terminal.js'
 
 /** Threads that check signatures, besides the one that does the rest. */
-const VERIFY_THREADS = 1
+export const VERIFY_THREADS = 1
 
 /** Prints what there is and what is wrong with it. Throws CliError when anything is. */
 export async function dbCheck(settings: Settings): Promise<void> {
   const options = await databaseOptions(settings)
-  const report = await checkDatabase(options)
+  const report = await checkDatabase(options).finally(() => options.shown.end())
   print(reportText(report))
   if (report.problems.size === 0) return
   const advice = `make it anew from what is whole: kvchain db rebuild --network ${settings.network} --data-dir ${options.dataDir}`
@@ -39,7 +39,7 @@ export async function dbRebuild(settings: Settings): Promise<void> {
   const verifier = new VerifyPool({ threads: VERIFY_THREADS }, { runtime })
   try {
     await verifier.start()
-    print(rebuiltText(await rebuild({ ...options, verifier })))
+    print(rebuiltText(await rebuild({ ...options, verifier }).finally(() => options.shown.end())))
     await noteStop(dataDir)
   } finally {
     await verifier.stop()
@@ -47,24 +47,23 @@ export async function dbRebuild(settings: Settings): Promise<void> {
   }
 }
 
-async function databaseOptions(settings: Settings): Promise<Omit<Required<RebuildOptions>, 'verifier'>> {
+/** What the work on a data folder needs, and what shows how far it is; `shown.end()` takes that away. */
+export async function databaseOptions(
+  settings: Settings,
+): Promise<Omit<Required<RebuildOptions>, 'verifier'> & { readonly shown: StepProgress }> {
   const network = await readNetwork(settings.network)
   const { log, release } = makeLog(settings)
   release()
+  const shown = new StepProgress()
   return {
+    shown,
     dataDir: settings.dataDir ?? defaultDataDir(network.name),
     network,
     genesis: makeGenesis(sha256, network),
     runtime: systemRuntime(log),
     failpoints: armedFailpoints(process.env),
-    onProgress: (progress) => remark(progressLine(progress)),
+    onProgress: (progress) => shown.note(progress),
   }
-}
-
-function progressLine({ what, done, of, perSecond, secondsLeft }: Progress): string {
-  const share = of === undefined ? '' : ` of ${of} (${Math.floor((100 * done) / Math.max(1, of))} %)`
-  const left = secondsLeft === undefined ? '' : `, ${secondsLeft} s left`
-  return `${what}: ${done}${share}, ${perSecond}/s${left}`
 }
 
 function reportText({ height, keys, accounts, transactions, problems }: CheckReport): string {

@@ -264,6 +264,10 @@ export const EXAMPLES: { readonly [M in MethodName]: Example<M> } = {
       ],
     },
   },
+  node_backup: {
+    params: { path: '/var/backups/kvchain/dev.kvbackup' },
+    result: { path: '/var/backups/kvchain/dev.kvbackup', records: 3177, headers: 1042, bytes: 1_410_233 },
+  },
   node_stop: { params: {}, result: { stopping: true } },
   'rpc.discover': {
     params: {},

@@ -56,6 +56,21 @@ export const nodeMethods = {
     result: closed({ peers: Type.Array(NetPeer) }),
     errors: ['unavailable'],
   },
+  node_backup: {
+    summary: 'Write a backup of this daemon’s data folder, as of now, to a new file on its machine.',
+    help: 'Answers when the file is whole and on disk, which may take minutes: do not wait with a short timeout. Refused when something is at the path, or it cannot be written; busy while another backup is being made. With keys, the file holds the secret keys of the daemon.',
+    params: closed({
+      path: Type.String({ minLength: 1, maxLength: 4096, description: 'absolute; the file is made with mode 0600' }),
+      keys: Type.Optional(Type.Boolean({ description: 'true: with the secret keys, too' })),
+    }),
+    result: closed({
+      path: Type.String(),
+      records: Count,
+      headers: Type.Integer({ minimum: 0, description: 'of all blocks, those of side branches too' }),
+      bytes: Count,
+    }),
+    errors: ['refused', 'busy', 'unavailable'],
+  },
   node_stop: {
     summary: 'Stop this daemon, in good order.',
     params: closed({}),

@@ -5,7 +5,7 @@
  * 2. Now and then a line that is too long: an answer that says so, then the end of that connection; and callers who hang up in the middle of a line.
  * 3. A good caller beside them writes and reads all the while, and is never turned away.
  * 4. The daemon's memory grows by no more than a bound once it is warm.
- * The seed is printed by a failing test, and SEED=N repeats it.
+ * The seed is printed by a failing test, and KVCHAIN_SEED=N repeats it.
  */
 import { readFile } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
@@ -16,7 +16,7 @@ import { TempDir } from '@kvchain/lab/tempDir'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const REQUESTS = process.env.KVCHAIN_LONG === '1' ? 1_000_000 : 20_000
-const SEED = Number(process.env.SEED ?? 1 + (Date.now() % 1_000_000))
+const SEED = Number(process.env.KVCHAIN_SEED ?? 1 + (Date.now() % 1_000_000))
 const CALLERS = 4
 /** Lines that are sent before their answers are awaited. */
 const ROUND = 250

@@ -1,16 +1,20 @@
 /** The daemon's own methods. */
-import type { Handlers, Result } from '@kvchain/client/contract'
+import type { Handlers, Params, Result } from '@kvchain/client/contract'
 import { openRpcDocument } from '@kvchain/client/openrpc'
+import { OptionsError } from '../runtime/errors.js'
+import { AnswerError } from './answers.js'
 import { tipText } from './chainHandlers.js'
 import type { ReadContext } from './context.js'
 
-type NodeHandlers = Pick<Handlers, 'node_status' | 'net_peers' | 'node_stop' | 'rpc.discover'>
+type NodeHandlers = Pick<Handlers, 'node_status' | 'net_peers' | 'node_backup' | 'node_stop' | 'rpc.discover'>
 
 /** What only the composition root knows. */
 export interface NodeFacts {
   readonly version: string
   status(): Omit<Result<'node_status'>, 'tip' | 'mempool' | 'settleDepth' | 'version'>
   peers(): Result<'net_peers'>['peers']
+  /** Throws OptionsError when the file cannot be written, BusyError while another is. */
+  backup(params: Params<'node_backup'>, signal: AbortSignal): Promise<Result<'node_backup'>>
   /** Begins to stop, after the answer is out. */
   requestStop(): void
 }
@@ -30,6 +34,15 @@ export function nodeHandlers({ chain, mempool, settleDepth }: ReadContext, facts
 
     async net_peers() {
       return { peers: facts.peers() }
+    },
+
+    async node_backup(params, { signal }) {
+      try {
+        return await facts.backup(params, signal)
+      } catch (error) {
+        if (!(error instanceof OptionsError)) throw error
+        throw new AnswerError('refused', error.message, { rule: 'backup-path', path: params.path })
+      }
     },
 
     async node_stop() {

@@ -63,6 +63,14 @@ export interface RawRecord {
   readonly record: Uint8Array
 }
 
+export interface ScanOptions {
+  readonly careful?: boolean
+  /** As of when; now, when left out. */
+  readonly snapshot?: Snapshot | undefined
+}
+
+type Snapshot = ReturnType<Level<Uint8Array, Uint8Array>['snapshot']>
+
 export interface WriteOptions {
   /** Whether it must be on disk, and not only handed to the operating system. */
   readonly sync: boolean
@@ -114,9 +122,10 @@ export class Database extends BaseService {
    * Every record of a range as it is stored, seal and all, in key order. `careful`: slower, but of files that are damaged everything that can be
    * read comes before the error.
    */
-  async *scanBare(range: KeyRange, { careful = false } = {}): AsyncGenerator<RawRecord> {
+  async *scanBare(range: KeyRange, { careful = false, snapshot }: ScanOptions = {}): AsyncGenerator<RawRecord> {
     // What LevelDB has read ahead is lost with an error: so it reads nothing ahead.
-    const iterator = this.level.iterator({ ...range, ...(careful ? { highWaterMarkBytes: 0 } : {}) })
+    const bound = careful ? { highWaterMarkBytes: 0 } : {}
+    const iterator = this.level.iterator({ ...range, ...bound, snapshot })
     try {
       for (;;) {
         const next = await this.guard(() => iterator.next())
@@ -125,6 +134,18 @@ export class Database extends BaseService {
       }
     } finally {
       await iterator.close()
+    }
+  }
+
+  /** Every record of some kinds as it is stored, kind by kind, all as of the moment at which this begins, whatever is written meanwhile. */
+  async *scanSnapshot(kinds: readonly RecordKind[]): AsyncGenerator<RawRecord> {
+    const snapshot = this.level.snapshot()
+    try {
+      for (const kind of kinds) {
+        for await (const record of this.scanBare(kindRange(kind), { snapshot })) yield record
+      }
+    } finally {
+      await snapshot.close()
     }
   }
 

@@ -76,7 +76,7 @@ describe('OpenAPI', () => {
     }
     // A block of its own, the events, the status of a transaction, and no more than one way to stop; a new method must choose.
     const without = Object.keys(CONTRACT).filter((name) => !ROUTES.some(({ method }) => method === name))
-    expect(without.sort()).toEqual(['chain_tip', 'kv_watch', 'node_stop', 'tx_wait'])
+    expect(without.sort()).toEqual(['chain_tip', 'kv_watch', 'node_backup', 'node_stop', 'tx_wait'])
   })
 })
 
