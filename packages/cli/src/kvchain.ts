@@ -1,14 +1,14 @@
 /** The entry of kvchain, the daemon's command: arguments in, exit code out. The daemon itself is loaded only to run. */
 import type { Command } from 'commander'
-import { readSettings, type Settings } from './daemon/settings.js'
+import { explainSettings, readSettings, type Settings, toConfig } from './daemon/settings.js'
 import { errorLine, exitCodeFor, isDone } from './exits.js'
 import { addLab } from './lab/commands.js'
 import { EXIT_CODE_HELP, newProgram, spellOut } from './parsing.js'
 import { readVersion } from './paths.js'
-import { remark, toleratePipes } from './terminal.js'
+import { print, remark, tableLines, toleratePipes } from './terminal.js'
 
 /** Besides daemon, which a command line without one of these is taken for. */
-const OTHER_COMMANDS = ['db', 'backup', 'restore', 'lab'] as const
+const OTHER_COMMANDS = ['init', 'db', 'backup', 'restore', 'lab'] as const
 const OPTIONAL_VALUES = { '--mine': 'default' }
 /** After a start that failed, what is still open must not keep the process. */
 const LINGER_MS = 2_000
@@ -30,6 +30,16 @@ ${EXIT_CODE_HELP}`
 const DATABASE_HELP = `
 How far it is goes to standard error. check ends with 0 when all is sound, and with 1 when anything is damaged or it could not look.
 rebuild connects every block that is whole again, in a new database, and then deletes the old one; what is lost comes from peers.
+
+${EXIT_CODE_HELP}`
+
+const INIT_HELP = `
+Examples:
+  kvchain init                                       ~/.kvchain/dev with keys and config.json
+  kvchain init --network lan --mine --data-dir /srv/kvchain
+
+The file holds the settings that were given; a daemon started with --config takes them. Keys that are there are kept, and a file that is there is
+never replaced.
 
 ${EXIT_CODE_HELP}`
 
@@ -76,9 +86,37 @@ function daemonProgram() {
     .description('A distributed key-value store that nobody can take back.')
     .version(readVersion())
     .addHelpText('after', `\nkvchain-cli reads and writes through a daemon that runs.\n\n${EXIT_CODE_HELP}`)
-  program
-    .command('daemon')
-    .description('run a member of a network, in the foreground')
+  withDaemon(program.command('daemon').description('run a member of a network, in the foreground'))
+    .option('--config <file>', 'JSON file with settings, named like the flags')
+    .option('--print-config', 'print each setting and where it comes from, and end')
+    .addHelpText('after', EXAMPLES)
+    .action(async ({ printConfig, ...flags }: Record<string, unknown>) => {
+      const { settings, origins } = explainSettings(givenFlags(flags), process.env, process.cwd())
+      if (printConfig === true) {
+        const values = toConfig(settings)
+        const rows = [...origins].map(([name, origin]) => [name, JSON.stringify(values[name]), origin])
+        print(tableLines(['setting', 'value', 'from'], rows))
+        return
+      }
+      const { runDaemon } = await import('./daemon/run.js')
+      await runDaemon(settings)
+    })
+  withDaemon(program.command('init').description('make a data folder with keys, and a configuration file'))
+    .option('--config <file>', 'the file to make (DATA-DIR/config.json)')
+    .addHelpText('after', INIT_HELP)
+    .action(async ({ config, ...flags }: Record<string, unknown>) => {
+      const { runInit } = await import('./ops/init.js')
+      await runInit(givenFlags(flags), typeof config === 'string' ? config : undefined)
+    })
+  addDatabaseCommands(program)
+  addLab(program)
+  addBackupCommands(program)
+  return program
+}
+
+/** The settings of a daemon, as flags. */
+function withDaemon(command: Command): Command {
+  return command
     .option('--network <name|file>', 'dev, lan, public, or a network file (dev)')
     .option('--data-dir <dir>', 'where everything is kept (~/.kvchain/NETWORK)')
     .option('--listen <multiaddr>', 'address to listen on; may be repeated', collect)
@@ -87,23 +125,16 @@ function daemonProgram() {
     .option('--mine [always|pending]', 'mine: always, or only while something waits; alone, what the network suggests')
     .option('--miner-threads <n>', 'threads that mine (1)')
     .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')
+    .option('--rpc-rate <n>', 'requests that one connection to it may make in a second (20000)')
     .option('--http <address:port>', 'serve HTTP too, such as 127.0.0.1:8080 (JSON-RPC, REST, metrics)')
     .option('--http-allow-remote', 'let --http be an address that other machines reach')
-    .option('--config <file>', 'JSON file with settings, named like the flags')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (info)')
     .option('--log-format <format>', 'pretty or json (pretty on a terminal)')
-    .addHelpText('after', EXAMPLES)
-    .action(async (flags: Record<string, unknown>) => {
-      // The parser reports a --no-... option as set to true when nobody gave it.
-      const { mdns, ...others } = flags
-      const settings = readSettings(mdns === false ? flags : others, process.env, process.cwd())
-      const { runDaemon } = await import('./daemon/run.js')
-      await runDaemon(settings)
-    })
-  addDatabaseCommands(program)
-  addLab(program)
-  addBackupCommands(program)
-  return program
+}
+
+/** The parser reports a --no-... option as set to true when nobody gave it. */
+function givenFlags({ mdns, ...others }: Record<string, unknown>): Record<string, unknown> {
+  return mdns === false ? { mdns, ...others } : others
 }
 
 /** On a data folder that no daemon uses. */

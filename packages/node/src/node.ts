@@ -52,6 +52,8 @@ export interface NodeOptions {
   readonly mine: MiningMode
   readonly minerThreads: number
   readonly rpcSocket: string
+  /** Requests of one connection to the socket in a second; after a pause, twice as many at once. */
+  readonly rpcRate?: number
   /** Blocks that a reorg must take off the main chain to ring the alarm; half the network's settle depth when left out. */
   readonly reorgAlarmDepth?: number
   /** Where to serve HTTP; not at all when left out. */
@@ -245,7 +247,11 @@ export class KvNode extends BaseService {
     const parts = { chain, mempool, miner, reorgs, net, powPool }
     const http = options.http && (await this.httpServer({ ...options.http, ...parts, handlers, version }))
     const onCall = http?.onCall
-    await this.begin(new RpcServer({ socketPath: options.rpcSocket }, { runtime, handlers, toRpcError, onCall }))
+    const rate = options.rpcRate
+    const limits = rate === undefined ? {} : { requestsPerSecond: rate, requestBurst: 2 * rate }
+    await this.begin(
+      new RpcServer({ socketPath: options.rpcSocket, ...limits }, { runtime, handlers, toRpcError, onCall }),
+    )
     if (http !== undefined) this.http = await this.begin(http.server)
     await this.begin(miner)
   }

@@ -75,6 +75,7 @@ async function nodeOptions(settings: Settings, network: Network): Promise<NodeOp
     mine: settings.mine === 'default' ? network.policy.mining : settings.mine,
     minerThreads: settings.minerThreads,
     rpcSocket: settings.rpcSocket === undefined ? defaultSocketPath(dataDir) : checkSocketPath(settings.rpcSocket),
+    ...(settings.rpcRate === undefined ? {} : { rpcRate: settings.rpcRate }),
     ...(settings.http && { http: { ...settings.http, allowRemote: settings.httpAllowRemote ?? false } }),
   }
 }

@@ -24,6 +24,8 @@ export interface Settings {
   readonly mine: (typeof MINING_MODES)[number]
   readonly minerThreads: number
   readonly rpcSocket?: string
+  /** Requests of one connection in a second. */
+  readonly rpcRate?: number
   readonly http?: HttpAddress
   readonly httpAllowRemote?: boolean
   readonly logLevel: (typeof LOG_LEVELS)[number]
@@ -52,6 +54,7 @@ export type Flags = Readonly<Record<string, unknown>>
 /** More threads than this no machine has. */
 const MAX_THREADS = 1024
 const MAX_PORT = 65_535
+const MAX_RATE = 1_000_000
 
 /** Where a setting was found, for the error message and for paths. */
 interface Source {
@@ -64,24 +67,88 @@ type Complete = Required<Settings>
 type Said = { -readonly [K in keyof Complete]?: Complete[K] }
 type Reader<T> = (texts: readonly string[], source: Source) => T
 
-/** Each setting: its key here, its name as a flag and in a file, and how its text is read. */
-const READERS: { readonly [K in keyof Complete]: Reader<Complete[K]> } = {
-  network: (texts, source) => networkName(single(texts, source), source),
-  dataDir: (texts, source) => path(texts, source),
-  listen: (texts) => texts,
-  bootstrap: (texts) => texts,
-  mdns: yesNo,
-  mine: (texts, source) => {
-    const text = single(texts, source)
-    const word = { true: 'default', false: 'off' }[text]
-    return oneOf(word ?? text, MINING_MODES, source)
+interface Setting<T> {
+  readonly read: Reader<T>
+  /** What a file may say, as a JSON Schema without its description. */
+  readonly schema: object
+  readonly help: string
+}
+
+const TEXT = { type: 'string', minLength: 1 }
+const TEXTS = { anyOf: [TEXT, { type: 'array', items: TEXT }] }
+const YES_NO = { type: 'boolean' }
+
+/** Each setting: its key here (its name as a flag, as a variable and in a file follows from it), how its text is read, what it means. */
+const SETTINGS: { readonly [K in keyof Complete]: Setting<Complete[K]> } = {
+  network: {
+    read: (texts, source) => networkName(single(texts, source), source),
+    schema: TEXT,
+    help: 'dev, lan, public, or a network file',
   },
-  minerThreads: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_THREADS),
-  rpcSocket: (texts, source) => path(texts, source),
-  http: (texts, source) => httpAddress(single(texts, source), source),
-  httpAllowRemote: yesNo,
-  logLevel: (texts, source) => oneOf(single(texts, source), LOG_LEVELS, source),
-  logFormat: (texts, source) => oneOf(single(texts, source), LOG_FORMATS, source),
+  dataDir: { read: path, schema: TEXT, help: 'where everything is kept; ~/.kvchain/NETWORK when left out' },
+  listen: {
+    read: (texts) => texts,
+    schema: TEXTS,
+    help: 'multiaddrs to listen on; what the network suggests when left out',
+  },
+  bootstrap: { read: (texts) => texts, schema: TEXTS, help: 'multiaddrs of members to connect to at first' },
+  mdns: { read: yesNo, schema: YES_NO, help: 'whether to look for members on the LAN' },
+  mine: {
+    read: (texts, source) => {
+      const text = single(texts, source)
+      const word = { true: 'default', false: 'off' }[text]
+      return oneOf(word ?? text, MINING_MODES, source)
+    },
+    schema: { enum: [...MINING_MODES, true, false] },
+    help: 'always, only while something is pending, or not at all; default or true: what the network suggests',
+  },
+  minerThreads: {
+    read: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_THREADS),
+    schema: { type: 'integer', minimum: 1, maximum: MAX_THREADS },
+    help: 'threads that mine',
+  },
+  rpcSocket: { read: path, schema: TEXT, help: 'the socket for clients; DATA-DIR/kvchain.sock when left out' },
+  rpcRate: {
+    read: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_RATE),
+    schema: { type: 'integer', minimum: 1, maximum: MAX_RATE },
+    help: 'requests that one connection to the socket may make in a second',
+  },
+  http: {
+    read: (texts, source) => httpAddress(single(texts, source), source),
+    schema: { type: ['string', 'integer'] },
+    help: 'ADDRESS:PORT, or a port of this machine alone, to serve HTTP at; not at all when left out',
+  },
+  httpAllowRemote: { read: yesNo, schema: YES_NO, help: 'whether http may be an address that other machines reach' },
+  logLevel: {
+    read: (texts, source) => oneOf(single(texts, source), LOG_LEVELS, source),
+    schema: { enum: LOG_LEVELS },
+    help: 'the least that is logged',
+  },
+  logFormat: {
+    read: (texts, source) => oneOf(single(texts, source), LOG_FORMATS, source),
+    schema: { enum: LOG_FORMATS },
+    help: 'pretty on a terminal and json elsewhere when left out',
+  },
+}
+
+/** The JSON Schema of a configuration file: configs/config.schema.json. */
+export function configSchema(): object {
+  const defaults = new Map<string, unknown>(Object.entries(DEFAULTS))
+  const properties = Object.entries(SETTINGS).map(([key, { schema, help }]) => [
+    kebab(key),
+    { ...schema, ...(defaults.has(key) ? { default: defaults.get(key) } : {}), description: help },
+  ])
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'The configuration file of kvchain daemon (--config). Relative paths begin at its own folder.',
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      $schema: { type: 'string' },
+      ...Object.fromEntries(properties),
+      'no-mdns': { ...YES_NO, description: 'the opposite of mdns, named like the flag' },
+    },
+  }
 }
 
 const LISTS: readonly string[] = ['listen', 'bootstrap']
@@ -92,18 +159,58 @@ function kebab(key: string): string {
 }
 
 function isSetting(key: string): key is keyof Complete {
-  return Object.hasOwn(READERS, key)
+  return Object.hasOwn(SETTINGS, key)
 }
 
 /** The settings of all sources together. `env` is the environment, `cwd` where relative paths of flags and variables begin. */
 export function readSettings(flags: Flags, env: Readonly<Record<string, string | undefined>>, cwd: string): Settings {
+  return explainSettings(flags, env, cwd).settings
+}
+
+/** The same, and where each setting that has a value comes from: by the name of its flag, in words. */
+export function explainSettings(
+  flags: Flags,
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): { settings: Settings; origins: ReadonlyMap<string, string> } {
   const file = typeof flags.config === 'string' ? flags.config : env.KVCHAIN_CONFIG || undefined
   const fromFile = file === undefined ? {} : readFile(resolvePath(file, cwd))
-  const settings: Settings = { ...DEFAULTS, ...fromFile, ...fromEnvironment(env, cwd), ...fromFlags(flags, cwd) }
+  const sources = {
+    flag: fromFlags(flags, cwd),
+    variable: fromEnvironment(env, cwd),
+    file: fromFile,
+    default: DEFAULTS,
+  }
+  const settings: Settings = { ...DEFAULTS, ...fromFile, ...sources.variable, ...sources.flag }
   // Before anything is opened, though the server itself would refuse, too.
   const problem = settings.http && listenProblem(settings.http.host, settings.httpAllowRemote ?? false)
   if (problem !== undefined) throw usageError(problem)
-  return settings
+  const origins = Object.keys(SETTINGS).flatMap((key): [string, string][] => {
+    const source = Object.entries(sources).find(([, said]) => Object.hasOwn(said, key))?.[0]
+    const words = { flag: `--${kebab(key)}`, variable: variableOf(key), file: file ?? '', default: 'default' }
+    return Object.entries(words).flatMap(([name, word]): [string, string][] =>
+      name === source ? [[kebab(key), word]] : [],
+    )
+  })
+  return { settings, origins: new Map(origins) }
+}
+
+/** Settings as a file would say them. */
+export function toConfig(settings: Partial<Settings>): Record<string, unknown> {
+  const { http, mine, ...others } = settings
+  const texts = Object.entries(others).map(([key, value]): [string, unknown] => [kebab(key), value])
+  if (mine !== undefined) texts.push(['mine', mine === 'default' ? true : mine])
+  if (http !== undefined) texts.push(['http', `${isIP(http.host) === 6 ? `[${http.host}]` : http.host}:${http.port}`])
+  return Object.fromEntries(texts)
+}
+
+/** What the flags alone say. */
+export function saidByFlags(flags: Flags, cwd: string): Partial<Settings> {
+  return fromFlags(flags, cwd)
+}
+
+function variableOf(key: string): string {
+  return `KVCHAIN_${kebab(key).toUpperCase().replaceAll('-', '_')}`
 }
 
 function fromFlags(flags: Flags, cwd: string): Said {
@@ -117,8 +224,8 @@ function fromFlags(flags: Flags, cwd: string): Said {
 
 function fromEnvironment(env: Readonly<Record<string, string | undefined>>, cwd: string): Said {
   const settings: Said = {}
-  for (const key of Object.keys(READERS).filter(isSetting)) {
-    const name = `KVCHAIN_${kebab(key).toUpperCase().replaceAll('-', '_')}`
+  for (const key of Object.keys(SETTINGS).filter(isSetting)) {
+    const name = variableOf(key)
     const text = env[name]
     if (text === undefined || text === '') continue
     const parts = LISTS.includes(key) ? text.split(/[\s,]+/).filter((part) => part !== '') : [text]
@@ -137,7 +244,7 @@ function readFile(file: string): Said {
       read(settings, 'mdns', [String(!yesNo(texts(value, source), source))], source)
       continue
     }
-    const key = Object.keys(READERS).find((known) => kebab(known) === name)
+    const key = Object.keys(SETTINGS).find((known) => kebab(known) === name)
     if (key === undefined || !isSetting(key)) throw usageError(`${file}: there is no setting ${JSON.stringify(name)}`)
     read(settings, key, texts(value, source), source)
   }
@@ -157,7 +264,7 @@ function parseFile(file: string): object {
 }
 
 function read<K extends keyof Complete>(settings: Said, key: K, parts: readonly string[], source: Source): void {
-  const reader: Reader<Complete[K]> = READERS[key]
+  const reader: Reader<Complete[K]> = SETTINGS[key].read
   settings[key] = reader(parts, source)
 }
 

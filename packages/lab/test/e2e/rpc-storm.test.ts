@@ -220,7 +220,7 @@ async function residentKb(): Promise<number | undefined> {
   return match === null ? undefined : Number(match[1])
 }
 
-test(`${REQUESTS} bad requests, seed ${SEED}`, { timeout: REQUESTS + 120_000 }, async () => {
+test(`${REQUESTS} bad requests, seed ${SEED}`, { timeout: 10 * REQUESTS + 120_000 }, async () => {
   const rounds = Math.ceil(REQUESTS / ROUND / CALLERS)
   let running = CALLERS
   let warmKb: number | undefined

@@ -20,7 +20,7 @@ import type {
   Stream,
 } from '@libp2p/interface'
 import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { isLoopback } from '@libp2p/utils'
@@ -206,6 +206,11 @@ function badAddress(text: string, cause?: unknown): NetError {
     { address: text },
     cause,
   )
+}
+
+/** The peer id of a host that has the seed for its identity. */
+export async function peerIdOfSeed(seed: Uint8Array): Promise<string> {
+  return peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', seed)).toString()
 }
 
 /** The peer id at the end of an address, if it has one. */
