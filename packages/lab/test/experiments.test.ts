@@ -6,18 +6,24 @@
  * 4. Files of a report: every table and plot, and a page that shows no markup of others.
  * 5. YCSB's steps: their shares, the zipfian draw, records that are there.
  * 6. Timings, and the speed report.
+ * 7. A process at a slower pace; the report of the attack.
  */
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Random } from '@kvchain/lab/difficulty/random'
+import { attackReport } from '@kvchain/lab/experiments/attack51'
 import { drawPayments, parsePayments, readPayments } from '@kvchain/lab/experiments/noobcashFiles'
 import { noobcashReport } from '@kvchain/lab/experiments/noobcashReport'
 import type { NoobcashResult } from '@kvchain/lab/experiments/noobcashRun'
+import { Pace, send } from '@kvchain/lab/experiments/pace'
 import { reportText, writeReport } from '@kvchain/lab/experiments/report'
 import { speedReport } from '@kvchain/lab/experiments/speedReport'
 import { sample, summarize } from '@kvchain/lab/experiments/timings'
 import { Steps, WORKLOADS, type Workload, Zipf } from '@kvchain/lab/experiments/workloads'
 import { TempDir } from '@kvchain/lab/tempDir'
+import { waitUntil } from '@kvchain/lab/wait'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 let folder: TempDir
@@ -233,5 +239,65 @@ describe('speed', () => {
     expect(report.plots.map(({ name }) => name)).toEqual(['speed-difficulty.svg', 'speed-ycsb.svg'])
     expect(report.tables[0]?.rows[1]).toEqual(['get', 5, 2, 1, 2, 3, 4])
     expect(report.tables[1]?.rows).toEqual([[`A (${WORKLOADS.A})`, 1, 10, 5, 2, 3, 4, 2, 3, 4]])
+  })
+})
+
+describe('attack51', () => {
+  test('a paced process stops and goes on, and is left running', async () => {
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+    const pid = child.pid ?? -1
+    const isStopped = () => execFileSync('ps', ['-o', 'stat=', '-p', `${pid}`], { encoding: 'utf8' }).startsWith('T')
+    try {
+      const pace = new Pace(pid, 0.5)
+      await waitUntil(isStopped, { what: 'a stop', everyMs: 7 })
+      await waitUntil(() => !isStopped(), { what: 'a start', everyMs: 7 })
+      await waitUntil(isStopped, { what: 'a second stop', everyMs: 7 })
+      await pace.end()
+      await waitUntil(() => !isStopped(), { what: 'a free run', everyMs: 7 })
+      send(pid, 'SIGSTOP')
+      await waitUntil(isStopped, { what: 'a stop by hand' })
+      await new Pace(pid, 1).end()
+      await waitUntil(() => !isStopped(), { what: 'a run at full pace' })
+    } finally {
+      const exit = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exit
+    }
+    expect(send(pid, 'SIGCONT')).toBe(false)
+    await new Pace(pid, 0.5).end()
+  })
+
+  test('its report', () => {
+    const place = { height: 3, hash: 'ab' }
+    const reorg = {
+      number: 1,
+      timeMs: 5,
+      depth: 4,
+      fork: place,
+      from: place,
+      to: place,
+      alarm: true,
+      lost: [],
+      lostCount: 0,
+    }
+    const saw = { minerSaw: 'm', otherSaw: 'o' }
+    const won = { honestBlocks: 4, attackerBlocks: 6, hashShare: 0.6, succeeded: true, reorg, alarmMs: 7, ...saw }
+    const lost = { ...won, honestBlocks: 8, attackerBlocks: 2, succeeded: false, reorg: undefined, alarmMs: Number.NaN }
+    const results = [
+      { ...won, share: 0.6, trial: 1 },
+      { ...lost, share: 0.6, trial: 2 },
+      { ...lost, share: 0.1, trial: 1 },
+    ]
+    const { tables, plots } = attackReport(results, 2, {})
+    expect(tables[0]?.rows).toEqual([
+      [0.6, expect.closeTo(0.4), 0.6, 2, 1, 100],
+      [0.1, 0.2, 0.6, 1, 0, expect.closeTo(5.6)],
+    ])
+    expect(tables[1]?.rows.map((row) => row.slice(4, 7))).toEqual([
+      ['rewritten', 4, 'rang'],
+      ['failed', 0, '-'],
+      ['failed', 0, '-'],
+    ])
+    expect(plots.map(({ name }) => name)).toEqual(['attack51.svg'])
   })
 })

@@ -1,6 +1,7 @@
 /** kvchain lab: the experiments, as commands. Owns what can be asked for and its defaults; what is done is the laboratory's, and is loaded only then. */
 import type { Command } from 'commander'
-import { EXIT_CODE_HELP, newProgram, parseCount } from '../parsing.js'
+import { usageError } from '../exits.js'
+import { EXIT_CODE_HELP, newProgram, parseCount, parseShare } from '../parsing.js'
 import { runExperiment } from './run.js'
 
 /** As the parser hands them over. */
@@ -16,6 +17,13 @@ interface SpeedFlags extends Flags {
   readonly keys?: string
   readonly size?: string
   readonly nodes?: string
+}
+
+interface AttackFlags extends Flags {
+  readonly share?: string
+  readonly trials?: string
+  readonly confirmations?: string
+  readonly patience?: string
 }
 
 interface NoobcashFlags extends Flags {
@@ -42,6 +50,12 @@ Times put and get from best to worst case: against difficulty, length of the cha
 the workloads A, B, C, D and F of YCSB (zipfian keys, values of 1,000 bytes, 8 clients) on clusters of 1 and 3 daemons.
 `
 
+const ATTACK_HELP = `
+The owner of a key sells it on the public chain, waits until the buyer has his confirmations, and then shows a longer branch that he mined in
+secret, where the same versions say otherwise. Three daemons: an honest miner, an honest one that does not mine, the attacker. Reported are successes beside
+Rosenfeld's probability, the depth of the reorg, when the alarm rang, and what the clients that watched the key were told.
+`
+
 /** Adds the command to kvchain. */
 export function addLab(program: Command): void {
   const lab = newProgram('lab').description('experiments with real daemons on this machine, each with its report')
@@ -63,6 +77,14 @@ export function addLab(program: Command): void {
     .option('--nodes <list>', 'daemons for YCSB, 1 to 20 (1,3)')
     .addHelpText('after', afterText(SPEED_HELP, 'two to three minutes'))
     .action(speed)
+  withCommon(lab.command('attack51'))
+    .description('an attacker with a share of the hash power rewrites an older version of a key')
+    .option('--share <list>', 'of the whole hash power, 0.1 to 0.9 (0.3,0.6)')
+    .option('--trials <n>', 'for each share (3)')
+    .option('--confirmations <n>', 'that the buyer waits for (3)')
+    .option('--patience <seconds>', 'until the attacker gives up (15)')
+    .addHelpText('after', afterText(ATTACK_HELP, 'two to three minutes'))
+    .action(attack51)
 }
 
 function withCommon(command: Command): Command {
@@ -114,6 +136,29 @@ async function speed(flags: SpeedFlags): Promise<void> {
     const { speed } = await import('@kvchain/lab/experiments/speed')
     return speed(options, bench)
   })
+}
+
+async function attack51(flags: AttackFlags): Promise<void> {
+  const quick = flags.quick === true
+  const shares = (flags.share ?? (quick ? '0.8' : '0.3,0.6')).split(',', MAX_LIST)
+  const options = {
+    shares: shares.map((part) => parseAttackShare(part.trim())),
+    trials: parseCount(flags.trials ?? (quick ? '1' : '3'), '--trials', 1, 1_000),
+    confirmations: parseCount(flags.confirmations ?? (quick ? '2' : '3'), '--confirmations', 1, 100),
+    patienceSeconds: parseCount(flags.patience ?? '15', '--patience', 1, 3_600),
+    blockSeconds: quick ? 0.25 : 0.5,
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { attack51 } = await import('@kvchain/lab/experiments/attack51')
+    return attack51(options, bench)
+  })
+}
+
+/** With less, or with more, one of the two hardly finds a block. */
+function parseAttackShare(text: string): number {
+  const share = parseShare(text, '--share')
+  if (share >= 0.1 && share <= 0.9) return share
+  throw usageError(`--share must be from 0.1 to 0.9, not '${text}'`)
 }
 
 function rising(values: readonly number[]): number[] {

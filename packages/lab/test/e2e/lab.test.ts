@@ -3,7 +3,8 @@
  * 1. noobcash plays files: what a payer cannot pay is counted, not lost; every file is written;
  * 2. a bad file or option is one line and exit code 2, before any daemon starts;
  * 3. Ctrl-C stops the daemons and leaves nothing behind;
- * 4. speed times every call it names, in each situation, and every workload.
+ * 4. speed times every call it names, in each situation, and every workload;
+ * 5. attack51 with most of the hash power rewrites the key, rings the alarm, and tells who watched.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -116,5 +117,30 @@ describe('speed', () => {
     expect(ycsb.map((row) => String(row.workload).slice(0, 1))).toEqual(['A', 'B', 'C', 'F', 'D'])
     expect(ycsb.every((row) => Number(row['ops/s']) > 0)).toBe(true)
     expect((await readdir(out)).filter((name) => name.endsWith('.svg'))).toHaveLength(5)
+  })
+})
+
+describe('attack51', () => {
+  test('with most of the hash power it succeeds, and nobody is left in the dark', async () => {
+    const out = join(folder.path, 'attack51')
+    expect(await lab(['attack51', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    const json = await readJson(out, 'attack51')
+    expect(rowsOf(json, 'attack51')).toMatchObject([{ share: 0.8, trials: 1, succeeded: 1, 'expected %': 100 }])
+    const [trial] = rowsOf(json, 'attack51-trials')
+    expect(trial).toMatchObject({ result: 'rewritten' })
+    expect(Number(trial?.['attacker’s'])).toBeGreaterThan(Number(trial?.['honest blocks']))
+    // The buyer had two confirmations, and the alarm is set at three blocks.
+    expect(Number(trial?.depth)).toBeGreaterThanOrEqual(2)
+    expect(trial?.alarm).toBe(Number(trial?.depth) >= 3 ? 'rang' : 'silent')
+    for (const who of ['other daemon', 'miner']) {
+      const saw = String(trial?.[`client of the ${who} saw`])
+      const order = ['put 1 "sold to alice"', 'retracted 1', 'put 1 "sold to mallory"', 'put 2 "mallory moves in"']
+      const places = order.map((event) => saw.indexOf(event))
+      expect(places).toEqual([...places].sort((a, b) => a - b))
+      expect(places[0]).toBeGreaterThanOrEqual(0)
+    }
+    const odd = await lab(['attack51', '--share', '0.95'])
+    expect(odd).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(odd.stderr).toContain("--share must be from 0.1 to 0.9, not '0.95'")
   })
 })
