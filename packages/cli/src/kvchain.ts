@@ -1,5 +1,6 @@
 /** The entry of kvchain, the daemon's command: arguments in, exit code out. The daemon itself is loaded only to run. */
 import type { Command } from 'commander'
+import { addCompletion } from './completion.js'
 import { explainSettings, readSettings, type Settings, toConfig } from './daemon/settings.js'
 import { errorLine, exitCodeFor, isDone } from './exits.js'
 import { addLab } from './lab/commands.js'
@@ -8,7 +9,7 @@ import { readVersion } from './paths.js'
 import { print, remark, tableLines, toleratePipes } from './terminal.js'
 
 /** Besides daemon, which a command line without one of these is taken for. */
-const OTHER_COMMANDS = ['init', 'db', 'backup', 'restore', 'lab'] as const
+const OTHER_COMMANDS = ['init', 'db', 'backup', 'restore', 'lab', 'completion'] as const
 const OPTIONAL_VALUES = { '--mine': 'default' }
 /** After a start that failed, what is still open must not keep the process. */
 const LINGER_MS = 2_000
@@ -81,7 +82,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function daemonProgram() {
+/** The command line of kvchain. */
+export function daemonProgram(): Command {
   const program = newProgram('kvchain')
     .description('A distributed key-value store that nobody can take back.')
     .version(readVersion())
@@ -111,6 +113,7 @@ function daemonProgram() {
   addDatabaseCommands(program)
   addLab(program)
   addBackupCommands(program)
+  addCompletion(program)
   return program
 }
 

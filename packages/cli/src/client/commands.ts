@@ -1,5 +1,6 @@
 /** The command line of kvchain-cli: its global options, and the rooms that its commands come from. */
 import type { Command } from 'commander'
+import { addCompletion } from '../completion.js'
 import { EXIT_CODE_HELP, newProgram } from '../parsing.js'
 import { readVersion } from '../paths.js'
 import { addDaemon } from './daemonCommands.js'
@@ -51,6 +52,7 @@ export function clientProgram(): Command {
   addProofs(program)
   addDaemon(program)
   addKeys(program)
+  addCompletion(program)
   addShell(program, { make: clientProgram, optionalValues: OPTIONAL_VALUES })
   return program
 }
