@@ -7,6 +7,7 @@
  * 5. YCSB's steps: their shares, the zipfian draw, records that are there.
  * 6. Timings, and the speed report.
  * 7. A process at a slower pace; the report of the attack.
+ * 8. Which daemons a fault hits.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,6 +15,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Random } from '@kvchain/lab/difficulty/random'
 import { attackReport } from '@kvchain/lab/experiments/attack51'
+import { faultsFor } from '@kvchain/lab/experiments/faultsRun'
 import { drawPayments, parsePayments, readPayments } from '@kvchain/lab/experiments/noobcashFiles'
 import { noobcashReport } from '@kvchain/lab/experiments/noobcashReport'
 import type { NoobcashResult } from '@kvchain/lab/experiments/noobcashRun'
@@ -300,4 +302,16 @@ describe('attack51', () => {
     ])
     expect(plots.map(({ name }) => name)).toEqual(['attack51.svg'])
   })
+})
+
+test('faults hit one, the first miner, or all but one: somebody is always left, and somebody who mines', () => {
+  for (const nodes of [3, 4, 9]) {
+    const victims = faultsFor(nodes).map((fault) => fault.victims)
+    expect(victims.map(({ length }) => length)).toEqual([1, 1, nodes - 1, 1, nodes - 1])
+    expect(victims[1]).toEqual([0])
+    for (const list of victims) {
+      expect(list.every((victim) => victim >= 0 && victim < nodes)).toBe(true)
+      expect([0, 1].some((miner) => !list.includes(miner))).toBe(true)
+    }
+  }
 })

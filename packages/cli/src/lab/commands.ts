@@ -26,6 +26,11 @@ interface AttackFlags extends Flags {
   readonly patience?: string
 }
 
+interface FaultsFlags extends Flags {
+  readonly nodes?: string
+  readonly phase?: string
+}
+
 interface NoobcashFlags extends Flags {
   readonly nodes?: string
   readonly capacity?: string
@@ -54,6 +59,11 @@ const ATTACK_HELP = `
 The owner of a key sells it on the public chain, waits until the buyer has his confirmations, and then shows a longer branch that he mined in
 secret, where the same versions say otherwise. Three daemons: an honest miner, an honest one that does not mine, the attacker. Reported are successes beside
 Rosenfeld's probability, the depth of the reorg, when the alarm rang, and what the clients that watched the key were told.
+`
+
+const FAULTS_HELP = `
+Kills daemons (kill -9) and starts them again, or silences them for a time (SIGSTOP): one, all but one, and a miner in the middle of a block, with
+writers at every daemon. Reported are writes before, during and after, the time to recover, and writes lost, which must be none.
 `
 
 /** Adds the command to kvchain. */
@@ -85,6 +95,12 @@ export function addLab(program: Command): void {
     .option('--patience <seconds>', 'until the attacker gives up (15)')
     .addHelpText('after', afterText(ATTACK_HELP, 'two to three minutes'))
     .action(attack51)
+  withCommon(lab.command('faults'))
+    .description('daemons that crash and fall silent under load: what goes on, what is lost')
+    .option('--nodes <n>', 'daemons, 3 to 20 (4)')
+    .option('--phase <seconds>', 'before, during and after each fault (6)')
+    .addHelpText('after', afterText(FAULTS_HELP, 'about three minutes'))
+    .action(faults)
 }
 
 function withCommon(command: Command): Command {
@@ -151,6 +167,18 @@ async function attack51(flags: AttackFlags): Promise<void> {
   await runExperiment(seedOf(flags), flags.out, async (bench) => {
     const { attack51 } = await import('@kvchain/lab/experiments/attack51')
     return attack51(options, bench)
+  })
+}
+
+async function faults(flags: FaultsFlags): Promise<void> {
+  const quick = flags.quick === true
+  const options = {
+    nodes: parseCount(flags.nodes ?? (quick ? '3' : '4'), '--nodes', 3, MAX_NODES),
+    phaseSeconds: parseCount(flags.phase ?? (quick ? '1' : '6'), '--phase', 1, 3_600),
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { faults } = await import('@kvchain/lab/experiments/faults')
+    return faults(options, bench)
   })
 }
 

@@ -4,7 +4,8 @@
  * 2. a bad file or option is one line and exit code 2, before any daemon starts;
  * 3. Ctrl-C stops the daemons and leaves nothing behind;
  * 4. speed times every call it names, in each situation, and every workload;
- * 5. attack51 with most of the hash power rewrites the key, rings the alarm, and tells who watched.
+ * 5. attack51 with most of the hash power rewrites the key, rings the alarm, and tells who watched;
+ * 6. faults of every kind lose nothing, and writes go on before and after.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -142,5 +143,21 @@ describe('attack51', () => {
     const odd = await lab(['attack51', '--share', '0.95'])
     expect(odd).toMatchObject({ exitCode: 2, stdout: '' })
     expect(odd.stderr).toContain("--share must be from 0.1 to 0.9, not '0.95'")
+  })
+})
+
+describe('faults', () => {
+  test('nothing that was accepted is lost', async () => {
+    const out = join(folder.path, 'faults')
+    expect(await lab(['faults', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    const rows = rowsOf(await readJson(out, 'faults'), 'faults')
+    expect(rows.map(({ fault, victims, lost }) => [fault, victims, lost])).toEqual([
+      ['crash of one', 1, 0],
+      ['crash of a miner in mid-block', 1, 0],
+      ['crash of all but one', 2, 0],
+      ['silence of one', 1, 0],
+      ['silence of all but one', 2, 0],
+    ])
+    for (const row of rows) expect(Number(row.accepted)).toBeGreaterThan(0)
   })
 })
