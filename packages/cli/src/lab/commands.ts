@@ -140,7 +140,7 @@ async function speed(flags: SpeedFlags): Promise<void> {
     lengths: rising(counts(flags.length ?? (quick ? '5,10' : '100,1000,2000'), '--length', 1, 1_000_000)),
     keys: rising(counts(flags.keys ?? (quick ? '10,20' : '1000,10000,30000'), '--keys', 1, 10_000_000)),
     sizes: counts(flags.size ?? (quick ? '10,65536' : '10,1000,10000,65536'), '--size', 1, 65_536),
-    nodes: counts(flags.nodes ?? (quick ? '1' : '1,3'), '--nodes', 1, MAX_NODES),
+    nodes: counts(flags.nodes ?? (quick ? '2' : '1,3'), '--nodes', 1, MAX_NODES),
     calls: quick ? 5 : 100,
     workloads: ['A', 'B', 'C', 'F', 'D'] as const,
     records: quick ? 20 : 1_000,

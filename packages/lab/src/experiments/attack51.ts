@@ -24,7 +24,7 @@ const ABOUT = [
     'both versions say otherwise. When the buyer has his confirmations and the secret branch is the longer one, or the attacker has run out of patience, he connects ' +
     'to the honest network. Honest are two daemons, one of which mines; a client of each watches the key.',
   'Shares are made by stopping and continuing the slower miner ten times a second. share of blocks and share of hashes say what came of it. The second is of the last ten ' +
-    'seconds, by what the daemons say. While the attacker’s daemon starts again to connect, and until the other honest daemon has decided, the honest miner is held: a release takes no time on a real network.',
+    'seconds, by what the daemons say. A release takes no time on a real network; here daemons start again for it, so the race ends with it: the honest miner is killed, and comes back when the other daemon has decided.',
   'Expected is Rosenfeld’s probability (2014) for the wanted share and an attacker who goes on for ever and wins a tie: with little patience and few ' +
     'trials the measured share of successes lies about it, or below.',
 ]

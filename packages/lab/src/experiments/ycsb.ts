@@ -107,7 +107,7 @@ async function runWorkload(
       if (kind === 'read') reads.push(await timed(() => read(client, key, record < records)))
       else if (kind === 'modify') {
         writes.push(await timed(() => read(client, key, true).then(() => write(client, key, value, signal))))
-      } else writes.push(await timed(() => write(client, key, value, signal)))
+      } else writes.push(await timed(() => write(client, key, value, signal, kind === 'insert')))
     }
   }
   const lanes = Array.from({ length: clients }, (_, i) => cluster.at(i % cluster.daemons.length).connect())
@@ -129,7 +129,8 @@ async function read(client: KvClient, key: string, mustBe: boolean): Promise<voi
   if (entry === undefined && mustBe) throw new LabError('lab-broken', `the key ${key} is gone`)
 }
 
-async function write(client: KvClient, key: string, value: string, signal: AbortSignal): Promise<void> {
-  const { txid } = await client.put(key, value, { access: 'open', signal })
+/** Only who makes a key may open it. */
+async function write(client: KvClient, key: string, value: string, signal: AbortSignal, isNew = false): Promise<void> {
+  const { txid } = await client.put(key, value, { signal, ...(isNew ? { access: 'open' as const } : {}) })
   await client.waitFor(txid, { timeoutMs: PATIENCE_MS, signal })
 }
