@@ -129,6 +129,10 @@ function withDaemon(command: Command): Command {
     .option('--miner-threads <n>', 'threads that mine (1)')
     .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')
     .option('--rpc-rate <n>', 'requests that one connection to it may make in a second (20000)')
+    .option(
+      '--reorg-alarm <depth>',
+      'blocks that a reorg takes back and that ring the alarm (half of what the network calls settled)',
+    )
     .option('--http <address:port>', 'serve HTTP too, such as 127.0.0.1:8080 (JSON-RPC, REST, metrics)')
     .option('--http-allow-remote', 'let --http be an address that other machines reach')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (info)')

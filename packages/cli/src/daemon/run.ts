@@ -76,6 +76,7 @@ async function nodeOptions(settings: Settings, network: Network): Promise<NodeOp
     minerThreads: settings.minerThreads,
     rpcSocket: settings.rpcSocket === undefined ? defaultSocketPath(dataDir) : checkSocketPath(settings.rpcSocket),
     ...(settings.rpcRate === undefined ? {} : { rpcRate: settings.rpcRate }),
+    ...(settings.reorgAlarm === undefined ? {} : { reorgAlarmDepth: settings.reorgAlarm }),
     ...(settings.http && { http: { ...settings.http, allowRemote: settings.httpAllowRemote ?? false } }),
   }
 }

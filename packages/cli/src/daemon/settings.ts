@@ -26,6 +26,8 @@ export interface Settings {
   readonly rpcSocket?: string
   /** Requests of one connection in a second. */
   readonly rpcRate?: number
+  /** Blocks that a reorg must take back to ring the alarm. */
+  readonly reorgAlarm?: number
   readonly http?: HttpAddress
   readonly httpAllowRemote?: boolean
   readonly logLevel: (typeof LOG_LEVELS)[number]
@@ -55,6 +57,7 @@ export type Flags = Readonly<Record<string, unknown>>
 const MAX_THREADS = 1024
 const MAX_PORT = 65_535
 const MAX_RATE = 1_000_000
+const MAX_DEPTH = 100_000
 
 /** Where a setting was found, for the error message and for paths. */
 interface Source {
@@ -112,6 +115,11 @@ const SETTINGS: { readonly [K in keyof Complete]: Setting<Complete[K]> } = {
     read: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_RATE),
     schema: { type: 'integer', minimum: 1, maximum: MAX_RATE },
     help: 'requests that one connection to the socket may make in a second',
+  },
+  reorgAlarm: {
+    read: (texts, source) => parseCount(single(texts, source), source.name, 1, MAX_DEPTH),
+    schema: { type: 'integer', minimum: 1, maximum: MAX_DEPTH },
+    help: 'blocks that a reorg takes back and that ring the alarm; half of what the network calls settled when left out',
   },
   http: {
     read: (texts, source) => httpAddress(single(texts, source), source),
