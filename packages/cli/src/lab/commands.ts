@@ -112,7 +112,7 @@ function withCommon(command: Command): Command {
 
 function afterText(what: string, takes: string): string {
   return `${what}
-By default it takes ${takes} on two idle cores. Tables go to standard output; --out DIR writes them as CSV, with plots (SVG), all
+By default it takes ${takes} on two cores, longer when they are busy. Tables go to standard output; --out DIR writes them as CSV, with plots (SVG), all
 of it as JSON, and index.html. Ctrl-C stops the daemons in good order and writes nothing; a second one ends at once.
 
 ${EXIT_CODE_HELP}`
