@@ -129,9 +129,10 @@ export class Sync extends BaseService {
       for (;;) {
         const wanted = this.nextWanted()
         if (wanted.length === 0) return
+        const failed = this.slow.size
         const progress = await this.fetchWindow(wanted)
-        if (progress) continue
-        this.slow.clear()
+        // With a peer found out, the next one is asked at once.
+        if (progress || (this.slow.size > failed && this.hasFresh())) continue
         await this.deps.runtime.timers.sleep(RETRY_MS, this.signal)
       }
     } finally {
@@ -173,11 +174,17 @@ export class Sync extends BaseService {
     return { height: tip.header.height, of: tree.bestHeader.header.height }
   }
 
-  /** Connected peers, those that lately failed last. */
+  private hasFresh(): boolean {
+    return this.deps.peerIds().some((peerId) => !this.slow.has(peerId))
+  }
+
+  /** Connected peers but for those that lately failed. Once all of them have, all begin anew: not before, or the same would be asked for ever. */
   private sources(): string[] {
     const peers = this.deps.peerIds()
     const good = peers.filter((peerId) => !this.slow.has(peerId))
-    return good.length > 0 ? good : peers
+    if (good.length > 0) return good
+    this.slow.clear()
+    return peers
   }
 
   private async fetchBatch(peerId: string, batch: readonly ChainNode[]): Promise<{ block: Block; peerId: string }[]> {
