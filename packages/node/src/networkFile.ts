@@ -1,20 +1,25 @@
 /** Finds and reads network files: the built-in ones of configs/ by name, any other by path. What they mean is core's. */
-import { readFile } from 'node:fs/promises'
+import { readFile, realpath } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Network, NetworkError, parseNetwork } from '@kvchain/core/params'
 import { OptionsError } from './runtime/errors.js'
 
 export const BUILT_IN_NETWORKS = ['dev', 'lan', 'public'] as const
 
-function fileOf(nameOrFile: string): string | URL {
+async function fileOf(nameOrFile: string): Promise<string> {
   const isBuiltIn = BUILT_IN_NETWORKS.some((name) => name === nameOrFile)
-  return isBuiltIn ? new URL(`../../../configs/${nameOrFile}.json`, import.meta.url) : nameOrFile
+  if (!isBuiltIn) return nameOrFile
+  // A workspace is linked into node_modules, and the loader may have come by the link.
+  const here = dirname(await realpath(fileURLToPath(import.meta.url)))
+  return resolve(here, '../../../configs', `${nameOrFile}.json`)
 }
 
 /** Throws OptionsError, in one sentence, when there is no such network or its file cannot be used. */
 export async function readNetwork(nameOrFile: string): Promise<Network> {
   let text: string
   try {
-    text = await readFile(fileOf(nameOrFile), 'utf8')
+    text = await readFile(await fileOf(nameOrFile), 'utf8')
   } catch (error) {
     const known = BUILT_IN_NETWORKS.join(', ')
     throw new OptionsError(`no network ${nameOrFile}: it is none of ${known}, and no file that can be read`, error)
