@@ -29,6 +29,9 @@ function own(defaults: Readonly<Record<string, string>>, name: string): string |
   return Object.hasOwn(defaults, name) ? defaults[name] : undefined
 }
 
+/** More confirmations than these are never asked for. */
+export const MAX_CONFIRMATIONS = 1_000_000
+
 /** A whole number in bounds. `what` names it in the error. */
 export function parseCount(text: string, what: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN

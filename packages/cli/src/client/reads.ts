@@ -7,7 +7,7 @@ import { RpcError } from '@kvchain/client/errors'
 import type { KvClient } from '@kvchain/client/kvClient'
 import type { Command } from 'commander'
 import { usageError } from '../exits.js'
-import { parseCount, parseShare } from '../parsing.js'
+import { MAX_CONFIRMATIONS, parseCount, parseShare } from '../parsing.js'
 import { print, printLine } from '../terminal.js'
 import type { KeyNameOption } from './keyOptions.js'
 import { type ProveFlags, writeProof } from './proofs.js'
@@ -48,7 +48,6 @@ interface HistoryOptions {
   readonly prove?: true
 }
 
-const MAX_CONFIRMATIONS = 1_000_000
 const MAX_VERSIONS = 1_000
 const MAX_PENDING = 1_000
 const SCAN_PAGE = 1_000

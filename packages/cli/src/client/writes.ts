@@ -6,7 +6,7 @@ import { ClientError, RpcError } from '@kvchain/client/errors'
 import type { KvClient } from '@kvchain/client/kvClient'
 import type { Command } from 'commander'
 import { CliError, usageError } from '../exits.js'
-import { parseCount } from '../parsing.js'
+import { MAX_CONFIRMATIONS, parseCount } from '../parsing.js'
 import { Progress } from '../progress.js'
 import { printLine, remark } from '../terminal.js'
 import { readBatch } from './batchFile.js'
@@ -36,7 +36,6 @@ interface AccessFlags {
 
 /** Some blocks of the slowest built-in network, and then some. */
 export const DEFAULT_WAIT_SECONDS = 300
-const MAX_CONFIRMATIONS = 1_000_000
 const MAX_VALID_FOR = 1_000_000
 const MAX_OPERATIONS = 1_000
 const WRITERS = 'who may write it besides the owner: private, open, or addresses separated by commas'

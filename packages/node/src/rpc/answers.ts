@@ -16,6 +16,11 @@ import type { RpcFailure } from './dispatcher.js'
 /** What a handler raises when it knows the answer itself. */
 export class AnswerError extends KvError<RpcErrorName> {}
 
+/** What was read may be of two tips. */
+export function chainChanged(): AnswerError {
+  return new AnswerError('unavailable', 'the chain changed while it was read; ask again')
+}
+
 /** A write that would fail if it were included now: refused before it costs anything. */
 export function refusedBy(rule: Failure, operation: number): AnswerError {
   return new AnswerError('refused', REFUSALS[rule], { rule, operation })

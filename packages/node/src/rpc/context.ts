@@ -1,7 +1,8 @@
 /** What the handlers share: the parts of the node that they read, and the turning of bytes into the texts of the contract. */
 import type { AccessChange, AnswerEncoding, Expect, KeyEncoding } from '@kvchain/client/contract/schemas'
-import { encodeText, toAnswerText } from '@kvchain/client/text'
+import { decodeText, encodeText, toAnswerText } from '@kvchain/client/text'
 import { toAddress } from '@kvchain/core/address'
+import { MAX_KEY_BYTES } from '@kvchain/core/limits'
 import type { AccessChange as CoreAccess, Expectation, WriteAccess } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import type { Mempool } from '../mempool/mempool.js'
@@ -19,6 +20,14 @@ export interface ReadContext {
 
 export function invalid(field: string, message: string): AnswerError {
   return new AnswerError('invalid-params', `${field} ${message}`, { field })
+}
+
+/** The bytes of how keys begin, or of where a page goes on. Throws AnswerError `invalid-params`. */
+export function parseKeyPart(field: string, text: string, encoding: KeyEncoding | undefined): Uint8Array {
+  const bytes = decodeText(text, encoding ?? 'utf8')
+  if (bytes === undefined) throw invalid(field, `is not ${encoding}`)
+  if (bytes.length > MAX_KEY_BYTES) throw invalid(field, `has at most ${MAX_KEY_BYTES} bytes`)
+  return bytes
 }
 
 /** A key in the encoding of the question; where that cannot be (text asked for, bytes found), in hexadecimal. */

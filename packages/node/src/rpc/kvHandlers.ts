@@ -5,7 +5,7 @@ import { fromAddress, toAddress } from '@kvchain/core/address'
 import type { Entry } from '@kvchain/core/entry'
 import { sha256 } from '../crypto/sodium.js'
 import { hex } from '../runtime/hex.js'
-import { AnswerError } from './answers.js'
+import { chainChanged } from './answers.js'
 import { keyText, placeOf, type ReadContext, tipRef, valueText } from './context.js'
 import { estimateFee } from './fees.js'
 import { notFound, readKey, scanKeys } from './reads.js'
@@ -83,7 +83,7 @@ function versionText(context: ReadContext, entry: Entry): Result<'kv_history'>['
   const location = chain.store.location(entry.txid)
   const block = chain.nodeAt(height)
   if (block === undefined || location === undefined) {
-    throw new AnswerError('unavailable', 'the chain changed while it was read; ask again')
+    throw chainChanged()
   }
   return {
     version: entry.version,

@@ -24,7 +24,7 @@ import { sha256 } from '../crypto/sodium.js'
 import { AbortError } from '../runtime/errors.js'
 import { Mutex } from '../runtime/mutex.js'
 import type { Timers } from '../runtime/runtime.js'
-import { AnswerError } from './answers.js'
+import { AnswerError, chainChanged } from './answers.js'
 
 export interface ProofRequest {
   readonly key: Uint8Array
@@ -80,7 +80,7 @@ export class Prover {
         const made = await this.tryToProve(request, signal)
         if (made !== undefined) return made
       }
-      throw new AnswerError('unavailable', 'the chain changed while it was read; ask again')
+      throw chainChanged()
     })
   }
 

@@ -4,20 +4,18 @@
  */
 import type { Params, Result } from '@kvchain/client/contract'
 import { parseKey } from '@kvchain/client/operations'
-import { decodeText } from '@kvchain/client/text'
 import { toAddress } from '@kvchain/core/address'
 import { compareBytes, equalBytes } from '@kvchain/core/bytes'
 import { reversalProbability } from '@kvchain/core/certainty'
 import type { Entry } from '@kvchain/core/entry'
-import { MAX_KEY_BYTES } from '@kvchain/core/limits'
 import { applyTransaction, StateView } from '@kvchain/core/state'
 import type { Transaction } from '@kvchain/core/transaction'
 import { entryAt } from '../chain/entryAt.js'
 import type { ChainNode } from '../chain/headerTree.js'
 import { sha256 } from '../crypto/sodium.js'
 import { hex, unhex } from '../runtime/hex.js'
-import { AnswerError } from './answers.js'
-import { invalid, keyText, placeOf, type ReadContext, tipRef, valueText, writersText } from './context.js'
+import { AnswerError, chainChanged } from './answers.js'
+import { invalid, keyText, parseKeyPart, placeOf, type ReadContext, tipRef, valueText, writersText } from './context.js'
 import { noSuchHeight } from './prover.js'
 
 type GetParams = Params<'kv_get'>
@@ -96,10 +94,6 @@ async function readAt(
   return entry
 }
 
-function chainChanged(): AnswerError {
-  return new AnswerError('unavailable', 'the chain changed while it was read; ask again')
-}
-
 export function notFound({ chain }: ReadContext, deleted: Entry | undefined, block?: ChainNode): AnswerError {
   const { header, hash } = block ?? chain.tip
   const { height } = header
@@ -173,8 +167,8 @@ function pendingText(
 /** Throws AnswerError: `invalid-params`, `unavailable`. */
 export async function scanKeys(context: ReadContext, params: Params<'kv_scan'>): Promise<Result<'kv_scan'>> {
   const { chain } = context
-  const prefix = parsePart('prefix', params.prefix ?? '', params)
-  const after = params.after === undefined ? undefined : parsePart('after', params.after, params)
+  const prefix = parseKeyPart('prefix', params.prefix ?? '', params.keyEncoding)
+  const after = params.after === undefined ? undefined : parseKeyPart('after', params.after, params.keyEncoding)
   if (after !== undefined && compareBytes(after.subarray(0, prefix.length), prefix) !== 0) {
     throw invalid('after', 'does not begin with the prefix')
   }
@@ -237,11 +231,4 @@ function scannedText(context: ReadContext, entry: Entry, { keyEncoding, keysOnly
 
 function requireText({ value, encoding }: ReturnType<typeof valueText>) {
   return value === null ? {} : { value, encoding }
-}
-
-function parsePart(field: string, text: string, { keyEncoding }: Params<'kv_scan'>): Uint8Array {
-  const bytes = decodeText(text, keyEncoding ?? 'utf8')
-  if (bytes === undefined) throw invalid(field, `is not ${keyEncoding}`)
-  if (bytes.length > MAX_KEY_BYTES) throw invalid(field, `has at most ${MAX_KEY_BYTES} bytes`)
-  return bytes
 }

@@ -4,16 +4,14 @@
  * blocks that a reorg took away first. Whole blocks are told, never parts.
  */
 import type { Params, Result } from '@kvchain/client/contract'
-import { decodeText } from '@kvchain/client/text'
 import { toAddress } from '@kvchain/core/address'
 import { equalBytes } from '@kvchain/core/bytes'
-import { MAX_KEY_BYTES } from '@kvchain/core/limits'
 import { changesOf, type KeyChange } from '../chain/changes.js'
 import { type ChainNode, findForkPoint, pathBetween } from '../chain/headerTree.js'
 import { AbortError, BusyError } from '../runtime/errors.js'
 import { hex, unhex } from '../runtime/hex.js'
 import { AnswerError } from './answers.js'
-import { invalid, keyText, type ReadContext, tipRef, valueText } from './context.js'
+import { invalid, keyText, parseKeyPart, type ReadContext, tipRef, valueText } from './context.js'
 
 type WatchParams = Params<'kv_watch'>
 type KvEvent = Result<'kv_watch'>['events'][number]
@@ -220,10 +218,7 @@ function cursorText({ node, settled }: Position): string {
 
 function wantedKeys({ key, prefix, keyEncoding }: WatchParams): (key: Uint8Array) => boolean {
   if (key !== undefined && prefix !== undefined) throw invalid('key', 'and prefix exclude each other')
-  const wanted = decodeText(key ?? prefix ?? '', keyEncoding ?? 'utf8')
-  const field = key === undefined ? 'prefix' : 'key'
-  if (wanted === undefined) throw invalid(field, `is not ${keyEncoding}`)
-  if (wanted.length > MAX_KEY_BYTES) throw invalid(field, `has at most ${MAX_KEY_BYTES} bytes`)
+  const wanted = parseKeyPart(key === undefined ? 'prefix' : 'key', key ?? prefix ?? '', keyEncoding)
   if (key !== undefined) return (other) => equalBytes(other, wanted)
   return (other) => equalBytes(other.subarray(0, wanted.length), wanted)
 }
