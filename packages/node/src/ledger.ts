@@ -1,21 +1,22 @@
 /**
- * The ledger of a data folder: the database, the chain on it, and what waits to join it. Owns how they are put together, and that nothing is served
- * from a damaged database: found at a start, it is made anew at once; found later, it is noted, the node ends, and the next start does it.
+ * The ledger of a data folder: the database, the chain on it, and what waits to join it. How they are put together is ledgerParts.ts's; owns
+ * that nothing is served from a damaged database: found at a start, it is made anew at once; found later, it is noted, the node ends, and the
+ * next start does it.
  */
 import { assert } from '@kvchain/core/errors'
 import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
 import type { Network } from '@kvchain/core/params'
-import { Chain } from './chain/chain.js'
+import type { Chain } from './chain/chain.js'
 import { sha256 } from './crypto/sodium.js'
 import { VerifyPool } from './crypto/verifyPool.js'
-import { Mempool } from './mempool/mempool.js'
-import { OwnTransactions } from './mempool/ownTransactions.js'
+import { composeLedger, type LedgerParts } from './ledgerParts.js'
+import type { Mempool } from './mempool/mempool.js'
+import type { OwnTransactions } from './mempool/ownTransactions.js'
 import { rebuild } from './rebuild.js'
 import { StoreError } from './runtime/errors.js'
 import type { Failpoints } from './runtime/failpoints.js'
 import type { Runtime } from './runtime/runtime.js'
 import { BaseService, type Service } from './runtime/service.js'
-import { ChainStore } from './store/chainStore.js'
 import { Database, type RawRecord } from './store/database.js'
 import { dataBytes, readFiles } from './store/files.js'
 import {
@@ -28,7 +29,6 @@ import {
   noteStop,
   resumeFolders,
 } from './store/folders.js'
-import { Journal } from './store/journal.js'
 import { wholeContent } from './store/salvage.js'
 
 export interface LedgerOptions {
@@ -45,13 +45,6 @@ export interface LedgerDeps {
   readonly onFatal: (error: unknown) => void
 }
 
-interface Parts {
-  readonly database: Database
-  readonly chain: Chain
-  readonly mempool: Mempool
-  readonly own: OwnTransactions
-}
-
 /** Files of so many bytes in all are looked at at every start (some tenths of a second), after an end that was no stop, and after two in a row. */
 const LOOK_BYTES = [4 << 20, 64 << 20, Number.POSITIVE_INFINITY] as const
 /** So often it ended without a stop, though its files looked whole: damage to what LevelDB keeps for itself shows in no record. */
@@ -64,7 +57,7 @@ export class Ledger extends BaseService {
   private readonly verifier: VerifyPool
   private readonly started: Service[] = []
   private lock: Database | undefined
-  private parts: Parts | undefined
+  private parts: LedgerParts | undefined
   private isSuspect = false
 
   constructor(
@@ -92,7 +85,7 @@ export class Ledger extends BaseService {
     return this.open.own
   }
 
-  private get open(): Parts {
+  private get open(): LedgerParts {
     assert(this.parts !== undefined, 'a ledger is used once it has started')
     return this.parts
   }
@@ -143,7 +136,7 @@ export class Ledger extends BaseService {
     return true
   }
 
-  private async begin({ database, chain, own }: Parts): Promise<void> {
+  private async begin({ database, chain, own }: LedgerParts): Promise<void> {
     for (const service of [database, chain, own]) {
       this.started.push(service)
       await service.start()
@@ -159,47 +152,17 @@ export class Ledger extends BaseService {
     await noteStart(options.dataDir)
   }
 
-  private compose(): Parts {
+  private compose(): LedgerParts {
     const { genesis, verifier } = this
     const { runtime, failpoints } = this.deps
     const { network, dataDir } = this.options
     const log = runtime.log.child({ module: 'store' })
     const onDamage = (error: StoreError) => this.onDamage(error)
     const database = new Database(databaseFolder(dataDir), log, { failpoints, onDamage })
-    const store = new ChainStore(database, genesis, log)
-    // The mempool reads the chain and follows it; the chain knows neither it nor the clients' transactions.
-    const chain: Chain = new Chain(network, genesis, {
-      runtime,
-      store,
-      verifier,
-      isVerified: (transaction) => mempool.isVerified(transaction),
-      afterCommit: async (step) => {
-        mempool.onStep(step)
-        own.onStep(step)
-      },
-      onFatal: (error) => this.onCommitFailed(error),
-    })
-    const mempool: Mempool = new Mempool({
-      runtime,
-      params: network.params,
-      verifier,
-      state: {
-        get height() {
-          return chain.tip.header.height
-        },
-        account: (publicKey) => store.account(publicKey),
-        isConfirmed: (txid) => store.isIndexed(txid),
-      },
-    })
-    const own = new OwnTransactions({
-      runtime,
-      mempool,
-      journal: new Journal(database, genesis.hash),
-      settleDepth: network.policy.settleDepth,
-      tipHeight: () => chain.tip.header.height,
-      location: (txid) => store.location(txid),
-    })
-    return { database, chain, mempool, own }
+    return composeLedger(
+      { network, genesis },
+      { runtime, database, verifier, onFatal: (error) => this.onCommitFailed(error) },
+    )
   }
 
   /** Nothing more is answered from this database. A start deals with damage itself. */

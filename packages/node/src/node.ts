@@ -15,14 +15,12 @@ import { Ledger } from './ledger.js'
 import type { Mempool } from './mempool/mempool.js'
 import { Miner, type MiningMode } from './miner/miner.js'
 import { PowPool } from './miner/powPool.js'
-import { Fetcher } from './net/fetcher.js'
 import { Gossip } from './net/gossip.js'
 import { Host } from './net/host.js'
 import { peerBook } from './net/peerBook.js'
-import { PeerManager } from './net/peerManager.js'
-import { Relay } from './net/relay.js'
-import { serveSync } from './net/server.js'
+import type { Relay } from './net/relay.js'
 import { Streams } from './net/streams.js'
+import { makePeering } from './peering.js'
 import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
 import type { CallRecord } from './rpc/dispatcher.js'
@@ -40,7 +38,7 @@ import { hex } from './runtime/hex.js'
 import type { Runtime } from './runtime/runtime.js'
 import { BaseService, type Service } from './runtime/service.js'
 import { ReorgLog } from './store/reorgLog.js'
-import { Sync } from './sync/sync.js'
+import type { Sync } from './sync/sync.js'
 
 export interface NodeOptions {
   readonly network: Network
@@ -169,12 +167,11 @@ export class KvNode extends BaseService {
     })
   }
 
-  private async startNet({ genesis, database, chain, mempool, own }: Ledger, identity: Identity): Promise<Net> {
+  private async startNet(ledger: Ledger, identity: Identity): Promise<Net> {
     const { runtime, options } = this
-    const { params, policy } = options.network
     const host = new Host(
       {
-        networkId: hex(genesis.hash).slice(0, NETWORK_ID_LENGTH),
+        networkId: hex(ledger.genesis.hash).slice(0, NETWORK_ID_LENGTH),
         identity: identity.peerSeed,
         listen: options.listen,
         mdns: options.mdns,
@@ -184,20 +181,10 @@ export class KvNode extends BaseService {
     )
     const streams = new Streams({}, { runtime, host })
     const gossip = new Gossip({}, { runtime, host })
-    const peers = new PeerManager(
-      { bootstrap: [...options.bootstrap, ...policy.bootstrap], maxPeers: MAX_CONNECTIONS / 2 },
-      { runtime, host, streams, book: peerBook(database, runtime.log) },
+    const { sync, relay, peers } = await makePeering(
+      { network: options.network, bootstrap: options.bootstrap, maxPeers: MAX_CONNECTIONS / 2 },
+      { runtime, ledger, transport: { host, streams, gossip }, book: peerBook(ledger.database, runtime.log) },
     )
-    const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
-    const fetcher = new Fetcher(streams, genesis.hash, params.maxBlockBytes)
-    const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => host.peerIds(), penalize })
-    const onBehind = (peerId: string) => sync.onBehind(peerId)
-    const relay = new Relay({ runtime, chain, mempool, own, gossip, fetcher, penalize, onBehind })
-    await serveSync({ chain, mempool, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
-    host.onPeer({
-      connected: (peerId) => sync.onConnected(peerId),
-      disconnected: (peerId) => sync.onDisconnected(peerId),
-    })
     for (const service of [host, streams, gossip, sync, relay, peers]) await this.begin(service)
     return { host, sync, relay }
   }

@@ -25,7 +25,7 @@ import {
   MAX_POOL_IDS,
   type Status,
 } from './messages.js'
-import type { Streams } from './streams.js'
+import type { RequestOptions } from './streams.js'
 
 /** Bytes of blocks or transactions that one answer holds at most, one item always allowed. */
 export const ANSWER_BYTES = 4 << 20
@@ -43,10 +43,15 @@ export const PROTOCOLS = {
 const SMALL_TIMEOUT_MS = 5_000
 const BULK_TIMEOUT_MS = 20_000
 
+/** What Fetcher needs of the streams. */
+export interface FetcherStreams {
+  request(peerId: string, name: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array>
+}
+
 export class Fetcher {
   /** @param maxBlockBytes of the network: an answer must have room for one whole block. */
   constructor(
-    private readonly streams: Streams,
+    private readonly streams: FetcherStreams,
     private readonly genesisHash: Uint8Array,
     private readonly maxBlockBytes: number,
   ) {}

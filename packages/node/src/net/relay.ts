@@ -17,7 +17,7 @@ import { hex } from '../runtime/hex.js'
 import type { CancelTimer, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import type { Fetcher } from './fetcher.js'
-import type { Gossip, GossipVerdict } from './gossip.js'
+import type { GossipHandler, GossipVerdict, Topic } from './gossip.js'
 import {
   type Announcement,
   decodeAnnouncement,
@@ -36,12 +36,18 @@ const PACK_DELAY_MS = 15
 const REPEAT_MS = 10_000
 const REPEAT_TRANSACTIONS = 2_000
 
+/** What Relay needs of gossip. */
+export interface RelayGossip {
+  publish(topic: Topic, data: Uint8Array): Promise<unknown>
+  setHandler(topic: Topic, handler: GossipHandler): void
+}
+
 export interface RelayDeps {
   readonly runtime: Runtime
   readonly chain: Chain
   readonly mempool: Mempool
   readonly own: OwnTransactions
-  readonly gossip: Gossip
+  readonly gossip: RelayGossip
   readonly fetcher: Fetcher
   readonly penalize: (peerId: string, points: number, reason: string) => void
   /** This peer knows a block whose parent we lack. */
@@ -90,7 +96,7 @@ export class Relay extends BaseService {
     this.publish('transactions', packed)
   }
 
-  private publish(topic: 'blocks' | 'transactions', data: Uint8Array): void {
+  private publish(topic: Topic, data: Uint8Array): void {
     this.track(`publishing ${topic}`, async () => {
       await this.deps.gossip.publish(topic, data)
     })

@@ -22,14 +22,19 @@ import {
   type Status,
   takeWithin,
 } from './messages.js'
-import type { RequestHandler, Streams } from './streams.js'
+import type { HandleOptions, RequestHandler } from './streams.js'
 
 const LIMITS = { maxConcurrent: 32, maxPerPeer: 4, timeoutMs: 20_000 } as const
+
+/** What serveSync needs of the streams. */
+export interface ServerStreams {
+  handle(name: string, options: HandleOptions, handler: RequestHandler): Promise<void>
+}
 
 export interface SyncServerDeps {
   readonly chain: Chain
   readonly mempool: Mempool
-  readonly streams: Streams
+  readonly streams: ServerStreams
   /** A peer told its status while asking for ours. */
   readonly onStatus: (peerId: string, status: Status) => void
 }

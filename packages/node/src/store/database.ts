@@ -9,6 +9,7 @@ import { StoreError } from '../runtime/errors.js'
 import { type FailpointStep, type Failpoints, NO_FAILPOINTS } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
+import type { Engine, EngineSnapshot } from './engine.js'
 import { type KeyRange, kindRange, type RecordKind } from './schema.js'
 import { seal, unseal } from './seal.js'
 
@@ -52,6 +53,8 @@ function hasCode(error: unknown, code: string): boolean {
 }
 
 export interface DatabaseOptions {
+  /** Made at the start, in place of LevelDB in a folder: for simulations. */
+  readonly engine?: () => Engine
   /** Called for each damage that is found, before it is raised. */
   readonly onDamage?: (error: StoreError) => void
   readonly failpoints?: Failpoints
@@ -66,10 +69,8 @@ export interface RawRecord {
 export interface ScanOptions {
   readonly careful?: boolean
   /** As of when; now, when left out. */
-  readonly snapshot?: Snapshot | undefined
+  readonly snapshot?: EngineSnapshot | undefined
 }
-
-type Snapshot = ReturnType<Level<Uint8Array, Uint8Array>['snapshot']>
 
 export interface WriteOptions {
   /** Whether it must be on disk, and not only handed to the operating system. */
@@ -81,7 +82,7 @@ export interface WriteOptions {
 export class Database extends BaseService {
   readonly failpoints: Failpoints
   /** Made at the start: it opens by itself as soon as it is made. */
-  private level_: Level<Uint8Array, Uint8Array> | undefined
+  private level_: Engine | undefined
 
   constructor(
     private readonly location: string,
@@ -92,7 +93,7 @@ export class Database extends BaseService {
     this.failpoints = options.failpoints ?? NO_FAILPOINTS
   }
 
-  private get level(): Level<Uint8Array, Uint8Array> {
+  private get level(): Engine {
     if (this.level_ === undefined) throw new StoreError('store-io', 'the database is not open')
     return this.level_
   }
@@ -220,13 +221,7 @@ export class Database extends BaseService {
   }
 
   protected async onStart(): Promise<void> {
-    await this.refuseHeadless()
-    this.level_ = new Level(this.location, {
-      keyEncoding: 'view',
-      valueEncoding: 'view',
-      cacheSize: 32 << 20,
-      writeBufferSize: 16 << 20,
-    })
+    this.level_ = this.options.engine?.() ?? (await this.levelDb())
     try {
       await this.level_.open()
     } catch (error) {
@@ -251,6 +246,12 @@ export class Database extends BaseService {
       }
       throw this.damage(`the database cannot be opened (${why})`, {}, error)
     }
+  }
+
+  private async levelDb(): Promise<Engine> {
+    await this.refuseHeadless()
+    const sizes = { cacheSize: 32 << 20, writeBufferSize: 16 << 20 }
+    return new Level(this.location, { keyEncoding: 'view', valueEncoding: 'view', ...sizes })
   }
 
   /** LevelDB takes files without their CURRENT for nothing, and deletes them. */

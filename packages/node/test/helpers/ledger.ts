@@ -12,17 +12,17 @@ import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
 import { headerHash } from '@kvchain/core/header'
 import { type ConsensusParams, type Network, parseNetwork } from '@kvchain/core/params'
 import { type Operation, signTransaction, type Transaction, valueDigest } from '@kvchain/core/transaction'
-import { Chain, type ChainStep } from '@kvchain/node/chain/chain'
+import type { Chain, ChainStep } from '@kvchain/node/chain/chain'
 import { type KeyPair, keyPairFromSeed, sha256, signMessage } from '@kvchain/node/crypto/sodium'
 import { VerifyPool } from '@kvchain/node/crypto/verifyPool'
-import { Mempool, type PoolLimits } from '@kvchain/node/mempool/mempool'
-import { OwnTransactions } from '@kvchain/node/mempool/ownTransactions'
+import { composeLedger } from '@kvchain/node/ledgerParts'
+import type { Mempool, PoolLimits } from '@kvchain/node/mempool/mempool'
+import type { OwnTransactions } from '@kvchain/node/mempool/ownTransactions'
 import { TemplateBuilder } from '@kvchain/node/miner/template'
 import { hex } from '@kvchain/node/runtime/hex'
 import { type Runtime, silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
-import { ChainStore } from '@kvchain/node/store/chainStore'
+import type { ChainStore } from '@kvchain/node/store/chainStore'
 import { Database } from '@kvchain/node/store/database'
-import { Journal } from '@kvchain/node/store/journal'
 
 const EASY = 'f'.repeat(64)
 
@@ -103,42 +103,13 @@ export class TestLedger {
     const genesis = makeGenesis(sha256, network)
     const database = new Database(join(place, 'db'), silentLog)
     await database.start()
-    const store = new ChainStore(database, genesis, silentLog, { cacheBytes })
     const verifier = new VerifyPool({ threads: 0 }, { runtime })
     await verifier.start()
     const fatal: unknown[] = []
-    const chain: Chain = new Chain(network, genesis, {
-      runtime,
-      store,
-      verifier,
-      isVerified: (transaction) => mempool.isVerified(transaction),
-      afterCommit: async (step) => {
-        mempool.onStep(step)
-        own.onStep(step)
-      },
-      onFatal: (error) => fatal.push(error),
-    })
-    const mempool: Mempool = new Mempool({
-      runtime,
-      params: network.params,
-      verifier,
-      ...(limits === undefined ? {} : { limits }),
-      state: {
-        get height() {
-          return chain.tip.header.height
-        },
-        account: (publicKey) => store.account(publicKey),
-        isConfirmed: (txid) => store.location(txid) !== undefined,
-      },
-    })
-    const own = new OwnTransactions({
-      runtime,
-      mempool,
-      journal: new Journal(database, genesis.hash),
-      settleDepth: network.policy.settleDepth,
-      tipHeight: () => chain.tip.header.height,
-      location: (txid) => store.location(txid),
-    })
+    const { store, chain, mempool, own } = composeLedger(
+      { network, genesis, treeCacheBytes: cacheBytes, ...(limits === undefined ? {} : { poolLimits: limits }) },
+      { runtime, database, verifier, onFatal: (error) => fatal.push(error) },
+    )
     try {
       await chain.start()
       await own.start()

@@ -1,0 +1,66 @@
+/**
+ * Everything about other nodes but how bytes reach them: whom to be connected to, relay, catching up and answering, put together over a transport.
+ * Owns no behaviour. A daemon's transport is libp2p (node.ts); a simulation brings its own.
+ */
+import type { Network } from '@kvchain/core/params'
+import type { LedgerParts } from './ledgerParts.js'
+import { Fetcher } from './net/fetcher.js'
+import { type PeerBook, PeerManager, type PeerManagerHost, type PeerManagerStreams } from './net/peerManager.js'
+import { Relay, type RelayGossip } from './net/relay.js'
+import { serveSync } from './net/server.js'
+import type { Runtime } from './runtime/runtime.js'
+import { Sync } from './sync/sync.js'
+
+/** How bytes reach other nodes: connections, requests, and messages to everybody. */
+export interface Transport {
+  readonly host: PeerManagerHost & { peerIds(): string[] }
+  readonly streams: PeerManagerStreams
+  readonly gossip: RelayGossip
+}
+
+export interface PeeringOptions {
+  readonly network: Network
+  /** Besides those of the network's policy. */
+  readonly bootstrap: readonly string[]
+  /** From so many connections on only the operator's peers are dialled. */
+  readonly maxPeers: number
+  /** How many connections of our own choice to peers that others told of. */
+  readonly targetOutbound?: number
+}
+
+export interface PeeringDeps {
+  readonly runtime: Runtime
+  readonly ledger: Omit<LedgerParts, 'database' | 'store'>
+  readonly transport: Transport
+  readonly book: PeerBook
+}
+
+/** To be started once the transport runs, in this order: sync, relay, peers. */
+export interface Peering {
+  readonly sync: Sync
+  readonly relay: Relay
+  readonly peers: PeerManager
+}
+
+/** Makes the parts, registers what is served, and has them follow who is connected. Starts nothing. */
+export async function makePeering(options: PeeringOptions, deps: PeeringDeps): Promise<Peering> {
+  const { runtime, book } = deps
+  const { chain, mempool, own } = deps.ledger
+  const { host, streams, gossip } = deps.transport
+  const { network, bootstrap, ...limits } = options
+  const peers = new PeerManager(
+    { bootstrap: [...bootstrap, ...network.policy.bootstrap], ...limits },
+    { runtime, host, streams, book },
+  )
+  const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
+  const fetcher = new Fetcher(streams, chain.genesis.hash, network.params.maxBlockBytes)
+  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => host.peerIds(), penalize })
+  const onBehind = (peerId: string) => sync.onBehind(peerId)
+  const relay = new Relay({ runtime, chain, mempool, own, gossip, fetcher, penalize, onBehind })
+  await serveSync({ chain, mempool, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
+  host.onPeer({
+    connected: (peerId) => sync.onConnected(peerId),
+    disconnected: (peerId) => sync.onDisconnected(peerId),
+  })
+  return { sync, relay, peers }
+}
