@@ -4,6 +4,7 @@
  */
 import type { Network } from '@kvchain/core/params'
 import type { LedgerParts } from './ledgerParts.js'
+import { BlocksInHand } from './net/blocksInHand.js'
 import { Fetcher } from './net/fetcher.js'
 import { type PeerBook, PeerManager, type PeerManagerHost, type PeerManagerStreams } from './net/peerManager.js'
 import { Relay, type RelayGossip } from './net/relay.js'
@@ -54,10 +55,12 @@ export async function makePeering(options: PeeringOptions, deps: PeeringDeps): P
   )
   const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
   const fetcher = new Fetcher(streams, chain.genesis.hash, network.params.maxBlockBytes)
-  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => host.peerIds(), penalize })
+  const peerIds = () => host.peerIds()
+  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds, penalize })
   const onBehind = (peerId: string) => sync.onBehind(peerId)
-  const relay = new Relay({ runtime, chain, mempool, own, gossip, fetcher, penalize, onBehind })
-  await serveSync({ chain, mempool, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
+  const inHand = new BlocksInHand()
+  const relay = new Relay({ runtime, chain, mempool, own, gossip, fetcher, inHand, peerIds, penalize, onBehind })
+  await serveSync({ chain, mempool, inHand, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
   host.onPeer({
     connected: (peerId) => sync.onConnected(peerId),
     disconnected: (peerId) => sync.onDisconnected(peerId),

@@ -142,9 +142,10 @@ export class Chain extends BaseService {
 
   /**
    * Takes a block in. `from` says who sent it, for the orphan pool's fairness. Throws BlockError when it breaks a rule, and with `block-orphan`
-   * when its parent is unknown (it is kept and tried again once the parent comes).
+   * when its parent is unknown (it is kept and tried again once the parent comes). `onChecked` is called for a new block that is one by its header
+   * and its bytes: what is left is signatures and execution.
    */
-  async addBlock(block: Block, from: string): Promise<BlockResult> {
+  async addBlock(block: Block, from: string, onChecked: () => void = () => {}): Promise<BlockResult> {
     const hash = checkHeader(this.params, sha256, block.header)
     if (this.tree.get(block.header.parent) === undefined) {
       checkBody(this.params, sha256, block)
@@ -153,7 +154,7 @@ export class Chain extends BaseService {
     }
     const node = this.admitHeader(block.header)
     if (node.hasBody) return 'known'
-    await this.checkContent(node, block)
+    await this.checkContent(node, block, onChecked)
     const result = await this.mutex.run(() => this.accept(node, block))
     for (const orphan of this.orphans.takeChildren(hash)) this.retryOrphan(orphan.block, orphan.from)
     return result
@@ -171,9 +172,10 @@ export class Chain extends BaseService {
   }
 
   /** Body and signatures. What the header commits to and breaks a rule makes the block invalid for ever. */
-  private async checkContent(node: ChainNode, block: Block): Promise<void> {
+  private async checkContent(node: ChainNode, block: Block, onChecked: () => void): Promise<void> {
     try {
       checkBody(this.params, sha256, block)
+      onChecked()
       await this.checkSignatures(block)
     } catch (error) {
       if (error instanceof BlockError && error.code !== 'block-mutated') {

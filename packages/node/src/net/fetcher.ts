@@ -9,6 +9,7 @@ import type { Header } from '@kvchain/core/header'
 import { headerHash } from '@kvchain/core/header'
 import type { Transaction } from '@kvchain/core/transaction'
 import { sha256 } from '../crypto/sodium.js'
+import { NetError } from '../runtime/errors.js'
 import {
   decodeBlocks,
   decodeHashes,
@@ -84,7 +85,10 @@ export class Fetcher {
     })
   }
 
-  /** The transactions of a block at these places, in that order; fewer when the peer lacks the block. */
+  /**
+   * The transactions of a block at these places, in that order; fewer when the peer lacks the block. NetError `net-limit` when they are more than a
+   * block may hold.
+   */
   async blockTransactions(
     peerId: string,
     hash: Uint8Array,
@@ -92,6 +96,7 @@ export class Fetcher {
     signal: AbortSignal,
   ): Promise<Transaction[]> {
     const found: Transaction[] = []
+    let bytes = 0
     while (found.length < indexes.length) {
       const request = encodeBlockTransactionsRequest({
         hash,
@@ -100,6 +105,8 @@ export class Fetcher {
       const answer = await this.bulk(peerId, 'blockTransactions', request, signal)
       const transactions = decodePacked(answer, sha256, this.genesisHash)
       if (transactions.length === 0) break
+      bytes += answer.length
+      if (bytes > this.maxBlockBytes) throw new NetError('net-limit', 'more transactions than a block may hold')
       found.push(...transactions)
     }
     return found

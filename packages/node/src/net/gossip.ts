@@ -18,6 +18,7 @@ import { assert } from '@kvchain/core/errors'
 import { AbortError, NetError } from '../runtime/errors.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
+import { MAX_GOSSIP_BYTES } from './messages.js'
 
 export const TOPICS = ['blocks', 'transactions'] as const
 export type Topic = (typeof TOPICS)[number]
@@ -28,8 +29,6 @@ export type GossipVerdict = 'accept' | 'ignore' | 'reject'
 /** Judges one message. A throw counts as ignore and is logged. Should take well under a second: see `Gossip.setHandler`. */
 export type GossipHandler = (data: Uint8Array, from: string) => Promise<GossipVerdict>
 
-/** The largest message. One frame over 4 MiB would end the stream that carries it, silently and for good. */
-export const MAX_GOSSIP_BYTES = 1_000_000
 /** Frames carry several messages when a peer asks for what it missed, so they need more room than one message. A frame over this
  * ends the peer's gossip, and the watchdog then its connection. */
 const MAX_FRAME_BYTES = 16 * 1024 * 1024

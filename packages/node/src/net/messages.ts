@@ -1,21 +1,19 @@
 /** The messages between nodes, as bytes. Owns their shapes and bounds; says nothing of when they are sent. (protocol.md section 11) */
-import type { Block } from '@kvchain/core/block'
 import { fromBigInt, toBigInt } from '@kvchain/core/bytes'
-import { CodecError, decodeAll, encodeWith, type Reader } from '@kvchain/core/codec'
+import { decodeAll, encodeWith, type Reader } from '@kvchain/core/codec'
 import type { Sha256 } from '@kvchain/core/hash'
 import { HEADER_BYTES, type Header, readHeader, writeHeader } from '@kvchain/core/header'
-import { MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS } from '@kvchain/core/limits'
-import { type Outcome, readOutcome, writeOutcome } from '@kvchain/core/outcome'
+import { MAX_BLOCK_BYTES } from '@kvchain/core/limits'
 import { readTransaction, type Transaction, transactionSize, writeTransaction } from '@kvchain/core/transaction'
 
+/** The largest gossip message. One frame over 4 MiB would end the stream that carries it, silently and for good. */
+export const MAX_GOSSIP_BYTES = 1_000_000
 /** Transactions in one packed message or answer. */
 export const MAX_PACKED = 10_000
 export const MAX_LOCATOR = 96
 export const MAX_HEADERS = 2_000
 export const MAX_BLOCKS = 128
 export const MAX_POOL_IDS = 20_000
-
-const SHORT_ID_BYTES = 8
 
 // --- packed transactions ---------------------------------------------------------------------------------------------
 
@@ -28,52 +26,6 @@ export function encodePacked(transactions: readonly Transaction[]): Uint8Array {
 
 export function decodePacked(bytes: Uint8Array, sha256: Sha256, genesisHash: Uint8Array): Transaction[] {
   return decodeAll(bytes, (reader) => readList(reader, MAX_PACKED, () => readTransaction(reader, sha256, genesisHash)))
-}
-
-// --- block announcement ----------------------------------------------------------------------------------------------
-
-/** A block without its transactions: header, short ids in order, and the outcomes that are not ok. */
-export interface Announcement {
-  readonly header: Header
-  readonly shortIds: readonly string[]
-  readonly failures: ReadonlyMap<number, Outcome>
-}
-
-/** The first 8 bytes of a txid, in hexadecimal. A clash is harmless: the root does not fit and the block is fetched whole. */
-export function shortId(txidHex: string): string {
-  return txidHex.slice(0, SHORT_ID_BYTES * 2)
-}
-
-export function encodeAnnouncement({ header, transactions }: Block): Uint8Array {
-  return encodeWith(
-    (writer) => {
-      writeHeader(writer, header)
-      writer.u32(transactions.length)
-      for (const { transaction } of transactions) writer.fixed(transaction.txid.subarray(0, SHORT_ID_BYTES))
-      const failed = [...transactions.entries()].filter(([, { outcome }]) => outcome.code !== 'ok')
-      writer.u32(failed.length)
-      for (const [index, { outcome }] of failed) writeOutcome(writer.u32(index), outcome)
-    },
-    HEADER_BYTES + 8 + transactions.length * SHORT_ID_BYTES,
-  )
-}
-
-export function decodeAnnouncement(bytes: Uint8Array, toHex: (bytes: Uint8Array) => string): Announcement {
-  return decodeAll(bytes, (reader) => {
-    const header = readHeader(reader)
-    const shortIds = readList(reader, MAX_BLOCK_TRANSACTIONS, () => toHex(reader.fixed(SHORT_ID_BYTES)))
-    const failures = new Map<number, Outcome>()
-    let last = -1
-    for (let left = reader.count(0, shortIds.length); left > 0; left--) {
-      const index = reader.u32()
-      if (index <= last || index >= shortIds.length) {
-        throw new CodecError('codec-order', 'failed transactions must be in order', { index })
-      }
-      failures.set(index, readOutcome(reader))
-      last = index
-    }
-    return { header, shortIds, failures }
-  })
 }
 
 // --- status ----------------------------------------------------------------------------------------------------------

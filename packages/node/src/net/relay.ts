@@ -1,31 +1,21 @@
 /**
- * What goes out and comes in over gossip: packed transactions, and blocks as header and short ids. Owns the packing, the rebuilding of a
- * block from the mempool, and the verdict that gossip asks for; what is missing is fetched over streams. Gossip is never the only way
- * to learn a thing: see sync/.
+ * What goes out and comes in over gossip: packed transactions here, blocks in blockRelay.ts. Owns the packing and the verdict that gossip asks
+ * for. Gossip is never the only way to learn a thing: see sync/.
  */
-import type { Block, IncludedTransaction } from '@kvchain/core/block'
-import { BlockError, checkHeader } from '@kvchain/core/checks'
-import { OK } from '@kvchain/core/outcome'
 import { type Transaction, transactionSize } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import type { ChainNode } from '../chain/headerTree.js'
 import { sha256 } from '../crypto/sodium.js'
-import type { PooledTransaction } from '../mempool/accountQueue.js'
 import type { Mempool } from '../mempool/mempool.js'
 import type { OwnTransactions } from '../mempool/ownTransactions.js'
 import { hex } from '../runtime/hex.js'
 import type { CancelTimer, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
+import { BlockRelay } from './blockRelay.js'
+import type { BlocksInHand } from './blocksInHand.js'
 import type { Fetcher } from './fetcher.js'
 import type { GossipHandler, GossipVerdict, Topic } from './gossip.js'
-import {
-  type Announcement,
-  decodeAnnouncement,
-  decodePacked,
-  encodeAnnouncement,
-  encodePacked,
-  shortId,
-} from './messages.js'
+import { decodePacked, encodePacked } from './messages.js'
 import { verdictOn } from './verdict.js'
 
 /** One message a transaction saturates gossip at some 1,500 a second; packs of 50 carry ten times that. */
@@ -35,6 +25,8 @@ const PACK_DELAY_MS = 15
 /** How often own transactions that still wait are told again, and how many of them. */
 const REPEAT_MS = 10_000
 const REPEAT_TRANSACTIONS = 2_000
+/** For an announcement that was not its block's: a clash of short ids is so unlikely that ten of these within minutes are none. */
+const MISFIT_POINTS = 10
 
 /** What Relay needs of gossip. */
 export interface RelayGossip {
@@ -49,6 +41,8 @@ export interface RelayDeps {
   readonly own: OwnTransactions
   readonly gossip: RelayGossip
   readonly fetcher: Fetcher
+  readonly inHand: BlocksInHand
+  readonly peerIds: () => string[]
   readonly penalize: (peerId: string, points: number, reason: string) => void
   /** This peer knows a block whose parent we lack. */
   readonly onBehind: (peerId: string) => void
@@ -60,16 +54,29 @@ export class Relay extends BaseService {
   private cancelFlush: CancelTimer | undefined
   /** Taken off the main chain since the tip last stood still. */
   private returned: Transaction[] = []
+  /** Being verified. A block that holds them may overtake them. */
+  private readonly arriving = new Set<readonly Transaction[]>()
+  private readonly blocks: BlockRelay
 
   constructor(private readonly deps: RelayDeps) {
     super('relay', deps.runtime.log.child({ module: 'relay' }))
+    const { runtime, chain, fetcher, inHand, peerIds, onBehind } = deps
+    this.blocks = new BlockRelay(
+      {
+        ...{ runtime, chain, fetcher, inHand, peerIds, onBehind },
+        pooled: () => this.pooled(),
+        onBad: (peerId, error) => this.judge(error, peerId),
+        onMisfit: (peerId) => deps.penalize(peerId, MISFIT_POINTS, 'block-announcement'),
+      },
+      this.log,
+      this.signal,
+    )
   }
 
   /** Tells everybody of a block that this node solved. */
   announce(node: ChainNode): void {
-    const transactions = this.deps.chain.store.body(node.hash)
-    if (transactions === undefined) return
-    this.publish('blocks', encodeAnnouncement({ header: node.header, transactions }))
+    const announcement = this.blocks.announcementOf(node, this.outgoing)
+    if (announcement !== undefined) this.publish('blocks', announcement)
   }
 
   /** Tells everybody of transactions, some milliseconds later, many in a message. */
@@ -106,7 +113,8 @@ export class Relay extends BaseService {
     try {
       const { mempool, chain } = this.deps
       const transactions = decodePacked(data, sha256, chain.genesis.hash)
-      const results = await mempool.addAll(transactions)
+      this.arriving.add(transactions)
+      const results = await mempool.addAll(transactions).finally(() => this.arriving.delete(transactions))
       const offence = results.map(verdictOn).find((verdict) => verdict?.verdict === 'reject')
       if (offence !== undefined)
         return this.judge(
@@ -119,53 +127,23 @@ export class Relay extends BaseService {
     }
   }
 
-  private async onBlock(data: Uint8Array, from: string): Promise<GossipVerdict> {
-    const { chain } = this.deps
-    try {
-      const announcement = decodeAnnouncement(data, hex)
-      const hash = checkHeader(chain.params, sha256, announcement.header)
-      if (chain.tree.get(hash)?.hasBody === true) return 'ignore'
-      if (chain.tree.get(announcement.header.parent) === undefined) {
-        this.deps.onBehind(from)
-        return 'ignore'
-      }
-      await this.takeIn(announcement, hash, from)
-      return 'accept'
-    } catch (error) {
-      return this.judge(error, from)
-    }
+  /** Resolves to the verdict as soon as the block may be passed on. That it is executed goes on in the background. */
+  private onBlock(data: Uint8Array, from: string): Promise<GossipVerdict> {
+    if (this.signal.aborted) return Promise.resolve('ignore')
+    return new Promise((resolve) => {
+      this.track('an announced block', async () => {
+        try {
+          resolve(await this.blocks.receive(data, from, () => resolve('accept')))
+        } catch (error) {
+          resolve(this.judge(error, from))
+        }
+      })
+    })
   }
 
-  /** Rebuilds the block; when that gives another root (a short id that clashed), fetches it whole. */
-  private async takeIn(announcement: Announcement, hash: Uint8Array, from: string): Promise<void> {
-    const { chain, fetcher } = this.deps
-    try {
-      await chain.addBlock(await this.rebuild(announcement, hash, from), from)
-    } catch (error) {
-      if (!(error instanceof BlockError && error.code === 'block-mutated')) throw error
-      this.log.debug({ hash: hex(hash), from }, 'announcement does not fit, fetching the block')
-      const [block] = await fetcher.blocks(from, [hash], this.signal)
-      if (block === undefined) throw error
-      await chain.addBlock(block, from)
-    }
-  }
-
-  private async rebuild(announcement: Announcement, hash: Uint8Array, from: string): Promise<Block> {
-    const { header, shortIds, failures } = announcement
-    const pooled = new Map<string, PooledTransaction>()
-    for (const transaction of this.deps.mempool.all()) pooled.set(shortId(transaction.txid), transaction)
-    const found = shortIds.map((id) => pooled.get(id)?.transaction)
-    const missing = [...found.entries()].filter(([, transaction]) => transaction === undefined).map(([index]) => index)
-    if (missing.length > 0) {
-      const fetched = await this.deps.fetcher.blockTransactions(from, hash, missing, this.signal)
-      for (const [i, index] of missing.entries()) found[index] = fetched[i]
-    }
-    const transactions: IncludedTransaction[] = []
-    for (const [index, transaction] of found.entries()) {
-      if (transaction === undefined) throw new BlockError('block-mutated', 'a transaction could not be fetched')
-      transactions.push({ transaction, outcome: failures.get(index) ?? OK })
-    }
-    return { header, transactions }
+  private *pooled(): Generator<Transaction> {
+    for (const { transaction } of this.deps.mempool.all()) yield transaction
+    for (const transactions of this.arriving) yield* transactions
   }
 
   /** The verdict on whatever went wrong. A failure of our own is nobody's fault. */
@@ -203,7 +181,8 @@ export class Relay extends BaseService {
         if (pooled.local) this.tell([pooled.transaction])
       }),
       chain.steps.add(({ kind, transactions }) => {
-        if (kind === 'disconnected') this.returned.push(...transactions.map(({ transaction }) => transaction))
+        if (kind === 'connected') this.blocks.onConnected(transactions)
+        else this.returned.push(...transactions.map(({ transaction }) => transaction))
       }),
       // After a reorg the others may never have heard of what only the lost branch held.
       chain.tips.add(() => {

@@ -4,6 +4,7 @@ import type { Transaction } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import type { Mempool } from '../mempool/mempool.js'
 import { hex } from '../runtime/hex.js'
+import type { BlocksInHand } from './blocksInHand.js'
 import { ANSWER_BYTES, PROTOCOLS } from './fetcher.js'
 import {
   decodeBlockTransactionsRequest,
@@ -34,6 +35,7 @@ export interface ServerStreams {
 export interface SyncServerDeps {
   readonly chain: Chain
   readonly mempool: Mempool
+  readonly inHand: BlocksInHand
   readonly streams: ServerStreams
   /** A peer told its status while asking for ours. */
   readonly onStatus: (peerId: string, status: Status) => void
@@ -47,7 +49,7 @@ export function ownStatus(chain: Chain): Status {
 
 /** Registers every protocol. They are served for as long as `streams` runs. */
 export async function serveSync(deps: SyncServerDeps): Promise<void> {
-  const { chain, mempool, streams } = deps
+  const { chain, mempool, streams, inHand } = deps
   const serve = (protocol: keyof typeof PROTOCOLS, handler: RequestHandler) =>
     streams.handle(
       PROTOCOLS[protocol].name,
@@ -60,10 +62,10 @@ export async function serveSync(deps: SyncServerDeps): Promise<void> {
     return encodeStatus(ownStatus(chain))
   })
   await serve('headers', async (request) => encodeHeaders(headersAfter(chain, decodeHashes(request, MAX_LOCATOR))))
-  await serve('blocks', async (request) => encodeBlocks(blocksFor(chain, decodeHashes(request, MAX_BLOCKS))))
+  await serve('blocks', async (request) => encodeBlocks(blocksFor(deps, decodeHashes(request, MAX_BLOCKS))))
   await serve('blockTransactions', async (request) => {
     const { hash, indexes } = decodeBlockTransactionsRequest(request)
-    const body = chain.store.body(hash) ?? []
+    const body = inHand.get(hash)?.transactions ?? chain.store.body(hash) ?? []
     const wanted = indexes.map((index) => body[index]?.transaction).filter((transaction) => transaction !== undefined)
     return encodePacked(takeWithin(withValues(chain, wanted), ANSWER_BYTES, MAX_PACKED))
   })
@@ -79,7 +81,9 @@ export async function serveSync(deps: SyncServerDeps): Promise<void> {
 }
 
 function* withValues(chain: Chain, transactions: readonly Transaction[]): Generator<Transaction> {
-  for (const transaction of transactions) yield chain.store.withValues(transaction)
+  for (const transaction of transactions) {
+    yield transaction.values === undefined ? chain.store.withValues(transaction) : transaction
+  }
 }
 
 /** The headers that follow the first known hash of the locator on our main chain. */
@@ -100,14 +104,14 @@ function headersAfter(chain: Chain, locator: readonly Uint8Array[]) {
   return headers
 }
 
-function blocksFor(chain: Chain, hashes: readonly Uint8Array[]): (Uint8Array | undefined)[] {
+function blocksFor({ chain, inHand }: SyncServerDeps, hashes: readonly Uint8Array[]): (Uint8Array | undefined)[] {
   const blocks: (Uint8Array | undefined)[] = []
   let bytes = 0
   for (const hash of hashes) {
     if (bytes >= ANSWER_BYTES) break
-    const node = chain.tree.get(hash)
-    const transactions = node && chain.store.bodyWithValues(hash)
-    const block = node && transactions && encodeBlock({ header: node.header, transactions })
+    const header = chain.tree.get(hash)?.header
+    const transactions = inHand.get(hash)?.transactions ?? chain.store.bodyWithValues(hash)
+    const block = header && transactions && encodeBlock({ header, transactions })
     blocks.push(block)
     bytes += block?.length ?? 0
   }

@@ -1,16 +1,16 @@
 /** The messages between nodes: each survives a round trip, and no truncated, lengthened or oversized one is taken. */
 import { CodecError } from '@kvchain/core/codec'
 import { encodeHeader } from '@kvchain/core/header'
+import type { Transaction } from '@kvchain/core/transaction'
 import { sha256 } from '@kvchain/node/crypto/sodium'
+import { decodeAnnouncement, encodeAnnouncement, SALT_BYTES, shortIdsOf } from '@kvchain/node/net/announcement'
 import {
-  decodeAnnouncement,
   decodeBlocks,
   decodeBlockTransactionsRequest,
   decodeHashes,
   decodeHeaders,
   decodePacked,
   decodeStatus,
-  encodeAnnouncement,
   encodeBlocks,
   encodeBlockTransactionsRequest,
   encodeHashes,
@@ -18,7 +18,6 @@ import {
   encodePacked,
   encodeStatus,
   MAX_PACKED,
-  shortId,
   takeWithin,
 } from '@kvchain/node/net/messages'
 import { VERDICTS, verdictOn } from '@kvchain/node/net/verdict'
@@ -26,6 +25,7 @@ import { hex } from '@kvchain/node/runtime/hex'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestLedger } from '../helpers/ledger.js'
 
+const SALT = new Uint8Array(SALT_BYTES).fill(5)
 let a: TestLedger
 
 beforeAll(async () => {
@@ -42,7 +42,11 @@ async function samples(): Promise<[string, Uint8Array, (bytes: Uint8Array) => un
   const { hash, chainwork } = a.chain.tip
   return [
     ['packed', encodePacked(transactions), (bytes) => decodePacked(bytes, sha256, a.genesis.hash)],
-    ['announcement', encodeAnnouncement(block), (bytes) => decodeAnnouncement(bytes, hex)],
+    [
+      'announcement',
+      encodeAnnouncement(sha256, block, SALT, transactions),
+      (bytes) => decodeAnnouncement(bytes, sha256, a.genesis.hash),
+    ],
     ['status', encodeStatus({ tipHash: hash, height: 1, chainwork }), decodeStatus],
     ['hashes', encodeHashes([hash, hash]), (bytes) => decodeHashes(bytes, 2)],
     ['headers', encodeHeaders([block.header]), decodeHeaders],
@@ -67,10 +71,45 @@ test('every message is read back, and nothing but the whole of it', async () => 
 
 test('an announcement names each transaction and only the outcomes that failed', async () => {
   const block = await a.solve()
-  const { header, shortIds, failures } = decodeAnnouncement(encodeAnnouncement(block), hex)
+  const [first, second] = block.transactions.map(({ transaction }) => transaction) as [Transaction, Transaction]
+  const bytes = encodeAnnouncement(sha256, block, SALT, [second])
+  const { header, salt, shortIds, failures, prefilled } = decodeAnnouncement(bytes, sha256, a.genesis.hash)
   expect(hex(encodeHeader(header))).toBe(hex(encodeHeader(block.header)))
-  expect(shortIds).toEqual(block.transactions.map(({ transaction }) => shortId(hex(transaction.txid))))
+  expect(salt).toEqual(SALT)
+  expect(shortIds).toEqual([first, second].map(shortIdsOf(sha256, header, SALT)))
   expect([...failures]).toEqual([[1, { code: 'not-owner', operation: 0 }]])
+  expect([...prefilled].map(([index, { txid, values }]) => [index, txid, values])).toEqual([
+    [1, second.txid, second.values],
+  ])
+})
+
+test('short ids are other ones under another salt, of another header, for another signature', async () => {
+  const { header, transactions } = await a.solve()
+  const [transaction] = transactions.map((included) => included.transaction) as [Transaction]
+  const ids = [
+    shortIdsOf(sha256, header, SALT)(transaction),
+    shortIdsOf(sha256, header, new Uint8Array(SALT_BYTES))(transaction),
+    shortIdsOf(sha256, { ...header, nonce: 1 }, SALT)(transaction),
+    shortIdsOf(sha256, header, SALT)({ ...transaction, signature: new Uint8Array(64) }),
+  ]
+  expect(new Set(ids).size).toBe(4)
+  for (const id of ids) expect(id).toBeLessThan(2 ** 48)
+})
+
+test('an announcement that would be too long leaves out what it can', async () => {
+  const block = await a.solve()
+  const untold = block.transactions.map(({ transaction }) => transaction)
+  const sizes = [10_000, 400, 220].map((maxBytes) => {
+    const bytes = encodeAnnouncement(sha256, block, SALT, untold, maxBytes)
+    expect(bytes.length).toBeLessThanOrEqual(maxBytes)
+    const { shortIds, prefilled } = decodeAnnouncement(bytes, sha256, a.genesis.hash)
+    return [shortIds.length, prefilled.size]
+  })
+  expect(sizes).toEqual([
+    [2, 2],
+    [2, 0],
+    [0, 0],
+  ])
 })
 
 test('a list longer than its bound is refused before it is read', () => {
