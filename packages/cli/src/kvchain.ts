@@ -1,7 +1,7 @@
 /** The entry of kvchain, the daemon's command: arguments in, exit code out. The daemon itself is loaded only to run. */
 import type { Command } from 'commander'
 import { addCompletion } from './completion.js'
-import { explainSettings, readSettings, type Settings, toConfig } from './daemon/settings.js'
+import { explainSettings, NEGATABLE, readSettings, type Settings, toConfig } from './daemon/settings.js'
 import { errorLine, exitCodeFor, isDone } from './exits.js'
 import { addLab } from './lab/commands.js'
 import { EXIT_CODE_HELP, newProgram, spellOut } from './parsing.js'
@@ -125,6 +125,7 @@ function withDaemon(command: Command): Command {
     .option('--listen <multiaddr>', 'address to listen on; may be repeated', collect)
     .option('--bootstrap <multiaddr>', 'member to connect to at first; may be repeated', collect)
     .option('--no-mdns', 'do not look for members on the LAN')
+    .option('--no-peer-exchange', 'connect to nobody that others tell of or that was met before, and tell nobody')
     .option('--mine [always|pending]', 'mine: always, or only while something waits; alone, what the network suggests')
     .option('--miner-threads <n>', 'threads that mine (1)')
     .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')
@@ -140,8 +141,9 @@ function withDaemon(command: Command): Command {
 }
 
 /** The parser reports a --no-... option as set to true when nobody gave it. */
-function givenFlags({ mdns, ...others }: Record<string, unknown>): Record<string, unknown> {
-  return mdns === false ? { mdns, ...others } : others
+function givenFlags(flags: Record<string, unknown>): Record<string, unknown> {
+  const negatable: readonly string[] = NEGATABLE
+  return Object.fromEntries(Object.entries(flags).filter(([key, value]) => value !== true || !negatable.includes(key)))
 }
 
 /** On a data folder that no daemon uses. */

@@ -95,6 +95,7 @@ test('--print-config: the values, and where each comes from', async () => {
     ['listen', '["/ip4/127.0.0.1/tcp/1"]', file],
     ['bootstrap', '[]', 'default'],
     ['mdns', 'true', 'default'],
+    ['peer-exchange', 'true', 'default'],
     ['mine', '"always"', '--mine'],
     ['miner-threads', '1', 'default'],
     ['rpc-rate', '7', file],

@@ -28,6 +28,7 @@ test('the defaults', () => {
     network: 'dev',
     bootstrap: [],
     mdns: true,
+    peerExchange: true,
     mine: 'off',
     minerThreads: 1,
     logLevel: 'info',
@@ -67,6 +68,7 @@ test('flags win over variables, variables over the file', async () => {
     listen: ['/a', '/b'],
     bootstrap: '/c',
     'no-mdns': true,
+    'no-peer-exchange': true,
     mine: true,
     'miner-threads': 3,
     'rpc-socket': '/run/kv.sock',
@@ -80,6 +82,7 @@ test('flags win over variables, variables over the file', async () => {
     listen: ['/a', '/b'],
     bootstrap: ['/c'],
     mdns: false,
+    peerExchange: false,
     mine: 'default',
     minerThreads: 3,
     rpcSocket: '/run/kv.sock',
@@ -94,6 +97,7 @@ test('flags win over variables, variables over the file', async () => {
     KVCHAIN_DATA_DIR: '~/kv',
     KVCHAIN_LISTEN: '/d, /e',
     KVCHAIN_MDNS: '1',
+    KVCHAIN_PEER_EXCHANGE: 'yes',
     KVCHAIN_MINE: 'off',
     KVCHAIN_MINER_THREADS: '',
   }
@@ -103,6 +107,7 @@ test('flags win over variables, variables over the file', async () => {
     dataDir: join(homedir(), 'kv'),
     listen: ['/d', '/e'],
     mdns: true,
+    peerExchange: true,
     mine: 'off',
   }
   expect(readSettings({}, env, '/cwd')).toEqual(fromEnvironment)

@@ -47,6 +47,8 @@ export interface NodeOptions {
   readonly listen: readonly string[]
   readonly bootstrap: readonly string[]
   readonly mdns: boolean
+  /** Whether it connects to peers that others tell of or that it met before, and tells others of its own. Default true. */
+  readonly peerExchange?: boolean
   readonly mine: MiningMode
   readonly minerThreads: number
   readonly rpcSocket: string
@@ -182,7 +184,12 @@ export class KvNode extends BaseService {
     const streams = new Streams({}, { runtime, host })
     const gossip = new Gossip({}, { runtime, host })
     const { sync, relay, peers } = await makePeering(
-      { network: options.network, bootstrap: options.bootstrap, maxPeers: MAX_CONNECTIONS / 2 },
+      {
+        network: options.network,
+        bootstrap: options.bootstrap,
+        maxPeers: MAX_CONNECTIONS / 2,
+        exchange: options.peerExchange ?? true,
+      },
       { runtime, ledger, transport: { host, streams, gossip }, book: peerBook(ledger.database, runtime.log) },
     )
     for (const service of [host, streams, gossip, sync, relay, peers]) await this.begin(service)

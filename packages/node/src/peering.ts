@@ -27,6 +27,8 @@ export interface PeeringOptions {
   readonly maxPeers: number
   /** How many connections of our own choice to peers that others told of. */
   readonly targetOutbound?: number
+  /** Whether peers that others tell of, or that were met before, are dialled, and others told. Default true. */
+  readonly exchange?: boolean
 }
 
 export interface PeeringDeps {

@@ -72,6 +72,7 @@ async function nodeOptions(settings: Settings, network: Network): Promise<NodeOp
     listen: settings.listen ?? network.policy.listen,
     bootstrap: settings.bootstrap,
     mdns: settings.mdns,
+    peerExchange: settings.peerExchange,
     mine: settings.mine === 'default' ? network.policy.mining : settings.mine,
     minerThreads: settings.minerThreads,
     rpcSocket: settings.rpcSocket === undefined ? defaultSocketPath(dataDir) : checkSocketPath(settings.rpcSocket),

@@ -21,6 +21,8 @@ export interface Settings {
   readonly listen?: readonly string[]
   readonly bootstrap: readonly string[]
   readonly mdns: boolean
+  /** Whether peers are told of by others, and remembered. */
+  readonly peerExchange: boolean
   readonly mine: (typeof MINING_MODES)[number]
   readonly minerThreads: number
   readonly rpcSocket?: string
@@ -44,6 +46,7 @@ const DEFAULTS = {
   network: 'dev',
   bootstrap: [],
   mdns: true,
+  peerExchange: true,
   mine: 'off',
   // More would make blocks faster than a network with a fixed target means them to be, and a machine that somebody works on slow.
   minerThreads: 1,
@@ -96,6 +99,11 @@ const SETTINGS: { readonly [K in keyof Complete]: Setting<Complete[K]> } = {
   },
   bootstrap: { read: (texts) => texts, schema: TEXTS, help: 'multiaddrs of members to connect to at first' },
   mdns: { read: yesNo, schema: YES_NO, help: 'whether to look for members on the LAN' },
+  peerExchange: {
+    read: yesNo,
+    schema: YES_NO,
+    help: 'whether to connect to members that others tell of, and that were met before; if not, neither are others told',
+  },
   mine: {
     read: (texts, source) => {
       const text = single(texts, source)
@@ -154,12 +162,19 @@ export function configSchema(): object {
     properties: {
       $schema: { type: 'string' },
       ...Object.fromEntries(properties),
-      'no-mdns': { ...YES_NO, description: 'the opposite of mdns, named like the flag' },
+      ...Object.fromEntries(
+        NEGATABLE.map((key) => [
+          `no-${kebab(key)}`,
+          { ...YES_NO, description: `the opposite of ${kebab(key)}, named like the flag` },
+        ]),
+      ),
     },
   }
 }
 
 const LISTS: readonly string[] = ['listen', 'bootstrap']
+/** True unless said otherwise: their flags, and their names in a file, may begin with `no-`. */
+export const NEGATABLE = ['mdns', 'peerExchange'] as const
 
 /** `dataDir` becomes `data-dir`, the name of the flag. */
 function kebab(key: string): string {
@@ -248,8 +263,9 @@ function readFile(file: string): Said {
   for (const [name, value] of Object.entries(parseFile(file))) {
     const source = { name: `${file}: ${name}`, base: dirname(file) }
     if (name === '$schema') continue
-    if (name === 'no-mdns') {
-      read(settings, 'mdns', [String(!yesNo(texts(value, source), source))], source)
+    const negated = NEGATABLE.find((key) => name === `no-${kebab(key)}`)
+    if (negated !== undefined) {
+      read(settings, negated, [String(!yesNo(texts(value, source), source))], source)
       continue
     }
     const key = Object.keys(SETTINGS).find((known) => kebab(known) === name)

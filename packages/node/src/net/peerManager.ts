@@ -89,6 +89,11 @@ export interface PeerManagerOptions {
   readonly targetOutbound?: number
   /** From here on, only the operator's peers are dialled. */
   readonly maxPeers: number
+  /**
+   * false: dials the operator's addresses and what is on the local network, but nobody that others tell of or that was met before, and
+   * tells others of nobody. Default true.
+   */
+  readonly exchange?: boolean
 }
 
 /** What PeerManager needs of the host. */
@@ -159,6 +164,7 @@ export class PeerManager extends BaseService {
   private readonly streams: PeerManagerStreams
   private readonly book: PeerBook
   private readonly targetOutbound: number
+  private readonly exchanges: boolean
   /** By peer id, or by address for an operator's address without one. */
   private readonly list = new Map<string, Entry>()
   /** When each connected peer is next asked for others, in monotonic time. */
@@ -184,6 +190,7 @@ export class PeerManager extends BaseService {
     this.book = deps.book
     this.streams = deps.streams
     this.targetOutbound = options.targetOutbound ?? DEFAULT_TARGET_OUTBOUND
+    this.exchanges = options.exchange ?? true
   }
 
   /** The peers that this node tries to be connected to. */
@@ -239,7 +246,9 @@ export class PeerManager extends BaseService {
       disconnected: (peerId) => this.onDisconnected(peerId),
       discovered: (peerId, addresses) => this.onDiscovered(peerId, addresses),
     })
-    await this.streams.handle(EXCHANGE_PROTOCOL, EXCHANGE_LIMITS, async (_request, from) => this.tellPeers(from))
+    if (this.exchanges) {
+      await this.streams.handle(EXCHANGE_PROTOCOL, EXCHANGE_LIMITS, async (_request, from) => this.tellPeers(from))
+    }
     for (const { peerId } of this.host.peers()) this.onConnected(peerId)
     this.saveAtMs = this.nowMs() + SAVE_INTERVAL_MS
     this.track('loop', () => this.loop())
@@ -286,7 +295,7 @@ export class PeerManager extends BaseService {
    * to do: the list is full, the peer is this node, or it is at an operator's address without peer id, which is wanted already.
    */
   private want(peerId: string, addresses: readonly string[], source: PeerSource): Entry | undefined {
-    if (peerId === this.host.peerId) return undefined
+    if (peerId === this.host.peerId || !(this.exchanges || source === 'mdns')) return undefined
     let entry = this.list.get(peerId)
     if (entry === undefined) {
       const unpinned = [...this.list.values()].filter(({ pinned }) => !pinned)
@@ -449,7 +458,7 @@ export class PeerManager extends BaseService {
       entry.lastSeenMs = this.runtime.clock.nowMs()
       this.bookChanged = true
     }
-    this.asking.set(peerId, { atMs: now, again: false })
+    if (this.exchanges) this.asking.set(peerId, { atMs: now, again: false })
   }
 
   private onDisconnected(peerId: string): void {

@@ -157,6 +157,32 @@ describe('finding peers', () => {
     expect(d.host.peers()).toHaveLength(2)
   })
 
+  it('dials nobody that others tell of when told not to, and tells of nobody', async () => {
+    let looks = 0
+    const sleep: Runtime['timers']['sleep'] = async (delayMs, signal) => {
+      looks++
+      await runtime.timers.sleep(delayMs, signal)
+    }
+    const counted = { ...runtime, timers: { ...runtime.timers, sleep } }
+    const a = await start()
+    const bootstrap = [addressOf(a)]
+    const book = memoryBook()
+    book.saved = [{ peerId: (await start()).host.peerId, addresses: ['/ip4/127.0.0.1/tcp/1'], lastSeenMs: 1 }]
+    const b = await start({ runtime: counted, book, peers: { bootstrap, exchange: false } })
+    const c = await start({ peers: { bootstrap, exchange: false } })
+    await until('both are connected', () => connected(a, b) && connected(a, c))
+    const before = looks
+    await until('it has looked at its list several times more', () => looks > before + 10)
+    for (const node of [b, c]) {
+      expect(node.host.peerIds()).toEqual([a.host.peerId])
+      expect(node.peers.wanted()).toMatchObject([{ source: 'bootstrap', addresses: [bare(addressOf(a))] }])
+    }
+    const ask = { maxResponseBytes: 8_192, timeoutMs: 10_000 }
+    await expect(a.streams.request(b.host.peerId, 'peers', new Uint8Array(0), ask)).rejects.toMatchObject({
+      code: 'net-stream',
+    })
+  })
+
   it('connects over local discovery alone, and networks never', async (context) => {
     if (!(await multicastWorks())) context.skip(NO_MULTICAST)
     const [networkId, otherId] = [randomBytes(8).toString('hex'), randomBytes(8).toString('hex')]
