@@ -5,8 +5,12 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import type { Tip } from '@kvchain/client/contract/schemas'
+import { loadIdentity } from '@kvchain/node/identity'
+import { peerIdOfSeed } from '@kvchain/node/net/host'
+import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { Daemon, type DaemonOptions } from './daemon.js'
 import { LabError } from './errors.js'
+import { Links, type LinksOptions } from './links/links.js'
 import { writePrivateNetwork } from './networks.js'
 import { TempDir } from './tempDir.js'
 import { waitUntil } from './wait.js'
@@ -19,9 +23,12 @@ export interface ClusterOptions {
   readonly network?: string | ((folder: string) => Promise<string>)
   /**
    * bootstrap: each of the others is told the address of the first (the default). mdns: nobody is told anything; the network is then a private
-   * copy, so that the LAN's other daemons stay out. none: they stay alone until the experiment joins them.
+   * copy, so that the LAN's other daemons stay out. none: they stay alone until the experiment joins them. links: each reaches each other one
+   * over a link and in no other way, since none of them dials an address that it was not told of at its start.
    */
-  readonly join?: 'bootstrap' | 'mdns' | 'none'
+  readonly join?: 'bootstrap' | 'mdns' | 'none' | 'links'
+  /** What the links are like, for `join: 'links'`. */
+  readonly links?: Omit<LinksOptions, 'nodes'>
   /** What is particular to a node. Default: the first one mines. */
   readonly node?: (index: number) => NodeOptions
 }
@@ -32,6 +39,7 @@ export interface WaitLimit {
 
 export class Cluster {
   private readonly daemons_: Daemon[] = []
+  private links_: Links | undefined
 
   private constructor(
     private readonly options: ClusterOptions,
@@ -63,6 +71,12 @@ export class Cluster {
 
   get daemons(): readonly Daemon[] {
     return this.daemons_
+  }
+
+  /** The links between the daemons; there are none unless they were joined so. */
+  get links(): Links {
+    if (this.links_ === undefined) throw new LabError('lab-options', 'these daemons are not joined by links')
+    return this.links_
   }
 
   at(index: number): Daemon {
@@ -106,10 +120,12 @@ export class Cluster {
   /** Stops every daemon that runs; then removes the folders, unless told to keep them. */
   async stop({ keep = false }: { readonly keep?: boolean } = {}): Promise<void> {
     await Promise.all(this.daemons_.map((daemon) => daemon.stop()))
+    await this.links_?.stop()
     if (!keep) await this.folder.remove()
   }
 
   private async startAll(way: NonNullable<ClusterOptions['join']>): Promise<void> {
+    if (way === 'links') return this.startLinked()
     const { nodes, node = (index) => ({ mine: index === 0 }) } = this.options
     const mdns = way === 'mdns'
     const rest: number[] = Array.from({ length: nodes - 1 }, (_, i) => i + 1)
@@ -127,8 +143,40 @@ export class Cluster {
     if (way !== 'none' && nodes > 1) await this.waitForPeers(1)
   }
 
+  /**
+   * Every daemon is told the others' peer ids, each at the port of its own link to it. One that dialled what others tell of, or what a peer
+   * says of itself, would go round the links: hence no exchange.
+   */
+  private async startLinked(): Promise<void> {
+    const { nodes, node = (index) => ({ mine: index === 0 }) } = this.options
+    const links = await Links.open({ ...this.options.links, nodes })
+    this.links_ = links
+    const indexes = Array.from({ length: nodes }, (_, i) => i)
+    const { random } = systemRuntime()
+    const peerIds = await Promise.all(
+      indexes.map(async (index) => peerIdOfSeed((await loadIdentity(this.dataDir(index), random)).peerSeed)),
+    )
+    const starts = await Promise.allSettled(
+      indexes.map(async (index) => {
+        const others = indexes.filter((other) => other !== index)
+        const bootstrap = others.map((other) => `${links.address(index, other)}/p2p/${peerIds[other]}`)
+        const daemon = await this.launch(index, { mdns: false, peerExchange: false, bootstrap, ...node(index) })
+        links.attach(index, daemon.addresses[0] ?? '')
+        return daemon
+      }),
+    )
+    this.daemons_.push(...starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : [])))
+    const failed = starts.find((start) => start.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    if (nodes > 1) await this.waitForPeers(1)
+  }
+
+  private dataDir(index: number): string {
+    return join(this.path, String(index))
+  }
+
   private launch(index: number, options: NodeOptions): Promise<Daemon> {
-    return Daemon.start({ ...options, network: this.network, dataDir: join(this.path, String(index)) })
+    return Daemon.start({ ...options, network: this.network, dataDir: this.dataDir(index) })
   }
 
   private running(): Daemon[] {

@@ -28,6 +28,8 @@ export interface DaemonOptions {
   readonly bootstrap?: readonly string[]
   /** Whether it looks for others on the LAN. Default false. */
   readonly mdns?: boolean
+  /** Whether it connects to peers that others tell of. Default true. */
+  readonly peerExchange?: boolean
   /** true: in the way of the network. Default false. */
   readonly mine?: boolean | 'always' | 'pending'
   /** Default 1. */
@@ -260,6 +262,7 @@ function toArguments(options: DaemonOptions): string[] {
     ...listenOf(options).flatMap((address) => ['--listen', address]),
     ...bootstrap.flatMap((address) => ['--bootstrap', address]),
     ...(mdns ? [] : ['--no-mdns']),
+    ...(options.peerExchange === false ? ['--no-peer-exchange'] : []),
     ...(mine === false ? [] : [mine === true ? '--mine' : `--mine=${mine}`]),
     ...['--miner-threads', String(minerThreads), '--log-level', options.logLevel ?? 'info'],
     ...(options.args ?? []),
