@@ -38,6 +38,8 @@ export interface DaemonOptions {
   readonly logLevel?: string
   /** Further arguments, as on the command line. */
   readonly args?: readonly string[]
+  /** A command that runs it, with its arguments, such as one that enters a network namespace: it must become the daemon, not start one. */
+  readonly within?: readonly string[]
   /** Further variables of its environment. */
   readonly env?: Readonly<Record<string, string>>
   /** How long it may take to be ready. Default 30 s. */
@@ -188,9 +190,10 @@ export class Daemon {
     const logStart = await sizeOf(this.logFile)
     const log = await open(this.logFile, 'a', 0o600)
     try {
-      const args = [DAEMON_LAUNCHER, 'daemon', ...toArguments(this.options)]
+      const daemon = [process.execPath, DAEMON_LAUNCHER, 'daemon', ...toArguments(this.options)]
+      const [program = process.execPath, ...args] = [...(this.options.within ?? []), ...daemon]
       // Its own process group: Ctrl-C in a terminal reaches this process alone, which then ends the daemons in its own way.
-      const child = spawn(process.execPath, args, {
+      const child = spawn(program, args, {
         env: { ...cleanEnvironment(), ...this.options.env },
         stdio: ['ignore', 'pipe', log.fd],
         detached: true,
