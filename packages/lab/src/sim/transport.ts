@@ -6,7 +6,7 @@
 import { AssertionError, type KvError } from '@kvchain/core/errors'
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import type { GossipHandler, Topic } from '@kvchain/node/net/gossip'
-import type { PeerAddresses, PeerInfo, PeerObserver } from '@kvchain/node/net/host'
+import type { Gate, PeerAddresses, PeerInfo, PeerObserver } from '@kvchain/node/net/host'
 import type { HandleOptions, RequestHandler, RequestOptions } from '@kvchain/node/net/streams'
 import type { Transport } from '@kvchain/node/peering'
 import { AbortError, BusyError, NetError, TimeoutError } from '@kvchain/node/runtime/errors'
@@ -69,7 +69,11 @@ type Answer = { readonly bytes: Uint8Array } | { readonly refusal: 'busy' | 'bad
 
 /** The address of a node: of no host on this machine, so that peers tell one another of it. */
 export function addressOf(index: number): string {
-  return `/ip4/10.${index >> 16}.${(index >> 8) & 255}.${index & 255}/tcp/9000`
+  return `/ip4/${hostAt(index)}/tcp/9000`
+}
+
+function hostAt(index: number): string {
+  return `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
 }
 
 export class SimTransport implements Transport {
@@ -80,7 +84,7 @@ export class SimTransport implements Transport {
   /** Ids of messages that were seen, with the time until which they are remembered, oldest first. */
   private readonly seen = new Map<string, number>()
   private readonly never = new AbortController().signal
-  private refuses: (peerId: string) => boolean = () => false
+  private gate: Gate | undefined
 
   constructor(
     readonly options: TransportOptions,
@@ -121,8 +125,8 @@ export class SimTransport implements Transport {
         transport.observers.add(observer)
         return () => transport.observers.delete(observer)
       },
-      setGate: (refuses) => {
-        transport.refuses = refuses
+      setGate: (gate) => {
+        transport.gate = gate
       },
     }
   }
@@ -153,13 +157,21 @@ export class SimTransport implements Transport {
         if (peer === undefined) return reject(unreachable(address, 'refused'))
         if (peerId !== undefined && peer.peerId !== peerId) return reject(unreachable(address, 'failed'))
         const isFull = peer.connections.size >= peer.options.maxConnections
-        if (isFull || this.refuses(peer.peerId) || peer.refuses(this.peerId)) {
+        if (isFull || this.refuses(peer) || !peer.letsIn(this)) {
           return reject(unreachable(address, 'refused'))
         }
         this.connect(peer)
         resolve(peer.peerId)
       })
     })
+  }
+
+  private refuses(peer: SimTransport): boolean {
+    return this.gate?.admitsPeer(peer.peerId, hostAt(peer.index)) === false
+  }
+
+  private letsIn(peer: SimTransport): boolean {
+    return this.gate?.admitsHost(hostAt(peer.index)) !== false && !this.refuses(peer)
   }
 
   /** Both ways. */

@@ -102,6 +102,14 @@ export interface PeerAddresses {
   readonly addresses: readonly string[]
 }
 
+/** Who is let in and dialled. Asked often, so it must be quick. */
+export interface Gate {
+  /** Whether a connection that comes from this IP address is taken at all. Each call is one connection. */
+  admitsHost(host: string): boolean
+  /** Whether this peer may be connected, at this IP address; which is unknown before a dial. */
+  admitsPeer(peerId: string, host: string | undefined): boolean
+}
+
 /** Why a dial failed; `data.reason` of the NetError 'net-unreachable'. */
 export type DialFailure = 'self' | 'network' | 'refused' | 'timeout' | 'failed'
 
@@ -235,7 +243,7 @@ export class Host extends BaseService {
   private readonly strangers = new Map<string, number>()
   /** Peers that have not said yet what they speak, with the looks taken so far. */
   private readonly silent = new Map<string, number>()
-  private refuse: (peerId: string) => boolean = () => false
+  private gate: Gate | undefined
 
   constructor(
     private readonly options: HostOptions,
@@ -319,9 +327,9 @@ export class Host extends BaseService {
     return false
   }
 
-  /** Installs the test that keeps peers out, in both directions. One at a time; the last one counts. */
-  setGate(refuse: (peerId: string) => boolean): void {
-    this.refuse = refuse
+  /** Installs what keeps peers out, in both directions. One at a time; the last one counts. */
+  setGate(gate: Gate | undefined): void {
+    this.gate = gate
   }
 
   /** Returns the function that removes the observer again. */
@@ -431,7 +439,8 @@ export class Host extends BaseService {
   }
 
   private async create(): Promise<Libp2p<{ pubsub: GossipRouter }>> {
-    const refused = (peer: PeerId): boolean => this.refuse(peer.toString())
+    const refused = (peer: PeerId, address?: Multiaddr): boolean =>
+      this.gate?.admitsPeer(peer.toString(), address === undefined ? undefined : hostOf(address)) === false
     return await createLibp2p({
       start: false,
       privateKey: await generateKeyPairFromSeed('Ed25519', this.options.identity),
@@ -452,9 +461,11 @@ export class Host extends BaseService {
       },
       connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_LIMIT_MS } },
       connectionGater: {
-        denyDialPeer: refused,
-        denyOutboundEncryptedConnection: refused,
-        denyInboundEncryptedConnection: (peer) => refused(peer) || this.isStranger(peer.toString()),
+        denyInboundConnection: ({ remoteAddr }) => this.gate?.admitsHost(hostOf(remoteAddr) ?? '') === false,
+        denyDialPeer: (peer) => refused(peer),
+        denyOutboundEncryptedConnection: (peer, { remoteAddr }) => refused(peer, remoteAddr),
+        denyInboundEncryptedConnection: (peer, { remoteAddr }) =>
+          refused(peer, remoteAddr) || this.isStranger(peer.toString()),
       },
       peerDiscovery: this.options.mdns ? [(components) => this.discovery(components)] : [],
       services: { identify: identify(), ping: ping(), pubsub: gossipRouter(this.networkId) },

@@ -17,6 +17,7 @@
  *   X shelf(2)              mark: that shelf changed since the last checkpoint
  *   J txid(32)              own transaction that is not settled yet
  *   P                       addresses of peers
+ *   P "bans"                who is shut out
  *   R number(4)             a reorg that was seen, as JSON
  */
 import { concatBytes, fromUtf8 } from '@kvchain/core/bytes'
@@ -81,6 +82,7 @@ export const recordKey = {
   shelfMark: (index: number) => encodeWith((w) => w.u8(PREFIX.shelfMark).u16(index), 3),
   journal: (txid: Uint8Array) => keyed('journal', txid),
   peers: () => keyed('peers', new Uint8Array(0)),
+  bans: () => keyed('peers', fromUtf8('bans')),
   reorg: (number: number) => encodeWith((w) => w.u8(PREFIX.reorg).u32(number), 5),
 } as const
 

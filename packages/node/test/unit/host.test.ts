@@ -219,13 +219,18 @@ describe('starting', () => {
 it('keeps refused peers out in both directions', async () => {
   const [a, b] = [await start(), await start()]
   const told = watch(a)
-  a.setGate((peerId) => peerId === b.peerId)
+  a.setGate({ admitsHost: () => true, admitsPeer: (peerId) => peerId !== b.peerId })
   for (const address of [addressOf(b), bare(addressOf(b))]) {
     await expect(a.dial(address)).rejects.toMatchObject({ code: 'net-unreachable', data: { reason: 'refused' } })
   }
   await expect(b.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
   expect(told).toEqual([])
-  a.setGate(() => false)
+  const asked: string[] = []
+  a.setGate({ admitsHost: (host) => asked.push(host) < 0, admitsPeer: () => true })
+  await expect(b.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
+  expect(asked).toEqual(['127.0.0.1'])
+  expect(told).toEqual([])
+  a.setGate(undefined)
   expect(await b.dial(addressOf(a))).toBe(a.peerId)
 })
 
@@ -247,7 +252,8 @@ it('leaves nothing behind that keeps a process alive', async () => {
     import { Host } from '@kvchain/node/net/host'
     import { Gossip } from '@kvchain/node/net/gossip'
     import { Streams } from '@kvchain/node/net/streams'
-    import { PeerManager, emptyBook } from '@kvchain/node/net/peerManager'
+    import { emptyBook } from '@kvchain/node/net/peers/peerBook'
+    import { PeerManager } from '@kvchain/node/net/peers/peerManager'
     import { systemRuntime } from '@kvchain/node/runtime/runtime'
     const runtime = systemRuntime()
     async function start(bootstrap) {

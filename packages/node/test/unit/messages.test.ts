@@ -20,7 +20,8 @@ import {
   MAX_PACKED,
   takeWithin,
 } from '@kvchain/node/net/messages'
-import { VERDICTS, verdictOn } from '@kvchain/node/net/verdict'
+import { conductOn, VERDICTS, verdictOn } from '@kvchain/node/net/verdict'
+import { NetError, TimeoutError } from '@kvchain/node/runtime/errors'
 import { hex } from '@kvchain/node/runtime/hex'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestLedger } from '../helpers/ledger.js'
@@ -130,13 +131,25 @@ test('an answer takes what fits, and one item always', async () => {
 describe('verdicts', () => {
   test('bad luck costs nothing and is never rejected', () => {
     for (const [code, { verdict, penalty, rememberInvalid }] of Object.entries(VERDICTS)) {
-      if (penalty === 0) expect([code, verdict]).toEqual([code, 'ignore'])
+      if (penalty < 10) expect([code, verdict]).toEqual([code, 'ignore'])
       else expect([code, verdict]).toEqual([code, 'reject'])
       if (rememberInvalid) expect(penalty).toBe(100)
     }
     expect(VERDICTS['block-orphan'].penalty).toBe(0)
     expect(VERDICTS['block-time-future'].penalty).toBe(0)
     expect(VERDICTS['block-mutated'].rememberInvalid).toBe(false)
+    expect(VERDICTS['block-mutated'].penalty).toBeLessThan(20)
+  })
+
+  test('a peer answers for its answers, and not for the line', () => {
+    const facts = { peerId: 'p' }
+    expect(conductOn(new NetError('net-limit', 'too long', facts))).toBe('answer-too-long')
+    expect(conductOn(new NetError('net-response', 'what?', { ...facts, status: 'malformed' }))).toBe('answer-malformed')
+    expect(conductOn(new TimeoutError('the request', 1))).toBe('answer-slow')
+    for (const code of ['net-busy', 'net-stream', 'net-unreachable'] as const) {
+      expect(conductOn(new NetError(code, 'x', facts))).toBeUndefined()
+    }
+    expect(conductOn(new NetError('net-response', 'x', { ...facts, status: 'internal' }))).toBeUndefined()
   })
 
   test('a failure of our own is nobody’s violation', () => {

@@ -6,25 +6,19 @@
  *    another port; peers from the book.
  * 3. Local discovery alone connects two hosts, and hosts of two networks never.
  * 4. What cannot be used is dropped or left alone: our own address, another network, nonsense told by a peer.
- * 5. Penalties add up to a ban, in both directions, and wear off.
+ * 5. Penalties add up to a ban, in both directions, which survives a restart; the operator bans and forgives, allows and denies.
  */
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { Host, type HostOptions } from '@kvchain/node/net/host'
-import {
-  emptyBook,
-  type PeerBook,
-  PeerManager,
-  type PeerManagerOptions,
-  type SavedPeer,
-} from '@kvchain/node/net/peerManager'
+import { type BookContent, emptyBook, type PeerBook } from '@kvchain/node/net/peers/peerBook'
+import { PeerManager, type PeerManagerOptions } from '@kvchain/node/net/peers/peerManager'
 import { Streams } from '@kvchain/node/net/streams'
 import { type Runtime, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
 
 const runtime = systemRuntime()
 const BAN_MS = 600_000
-const HALF_LIFE_MS = 600_000
 
 interface Node {
   readonly host: Host
@@ -87,12 +81,12 @@ function addressOf(node: Node): string {
 const bare = (address: string): string => address.replace(/\/p2p\/.*/, '')
 const connected = (a: Node, b: Node): boolean => a.host.isConnected(b.host.peerId) && b.host.isConnected(a.host.peerId)
 
-function memoryBook(): PeerBook & { saved: readonly SavedPeer[] } {
+function memoryBook(): PeerBook & { saved: BookContent } {
   const book = {
-    saved: [] as readonly SavedPeer[],
-    load: async () => [...book.saved],
-    save: async (peers: readonly SavedPeer[]) => {
-      book.saved = peers
+    saved: { peers: [], bans: [] } as BookContent,
+    load: async () => book.saved,
+    save: async (content: BookContent) => {
+      book.saved = content
     },
   }
   return book
@@ -167,7 +161,8 @@ describe('finding peers', () => {
     const a = await start()
     const bootstrap = [addressOf(a)]
     const book = memoryBook()
-    book.saved = [{ peerId: (await start()).host.peerId, addresses: ['/ip4/127.0.0.1/tcp/1'], lastSeenMs: 1 }]
+    const met = { peerId: (await start()).host.peerId, addresses: ['/ip4/127.0.0.1/tcp/1'], lastSeenMs: 1 }
+    book.saved = { peers: [met], bans: [] }
     const b = await start({ runtime: counted, book, peers: { bootstrap, exchange: false } })
     const c = await start({ peers: { bootstrap, exchange: false } })
     await until('both are connected', () => connected(a, b) && connected(a, c))
@@ -202,7 +197,7 @@ describe('finding peers', () => {
     const first = await start({ host: { identity }, peers: { bootstrap: [addressOf(b)] }, book })
     await until('they are connected', () => connected(first, b))
     await first.stop()
-    expect(book.saved).toMatchObject([{ peerId: b.host.peerId, addresses: [bare(addressOf(b))] }])
+    expect(book.saved.peers).toMatchObject([{ peerId: b.host.peerId, addresses: [bare(addressOf(b))] }])
     const second = await start({ host: { identity }, book })
     await until('they are connected again', () => connected(second, b))
     expect(second.peers.wanted()).toMatchObject([{ peerId: b.host.peerId, source: 'saved' }])
@@ -327,13 +322,19 @@ describe('what cannot be used', () => {
 })
 
 describe('penalties', () => {
-  it('ban a peer, which is then refused in both directions', async () => {
+  it('hang up on a peer at half, and ban it at all of its points', async () => {
     const a = await start()
     const b = await start({ peers: { bootstrap: [addressOf(a)] } })
     await until('they are connected', () => connected(a, b))
-    a.peers.penalize(b.host.peerId, 60, 'test')
+    a.peers.penalize(b.host.peerId, 49, 'test')
     expect(a.peers.isBanned(b.host.peerId)).toBe(false)
-    a.peers.penalize(b.host.peerId, 60, 'test')
+    expect(connected(a, b)).toBe(true)
+    let losses = 0
+    a.host.onPeer({ disconnected: () => losses++ })
+    a.peers.penalize(b.host.peerId, 30, 'test')
+    await until('the peer is hung up on', () => losses === 1)
+    await until('it came back', () => connected(a, b))
+    a.peers.penalize(b.host.peerId, 30, 'test')
     expect(a.peers.isBanned(b.host.peerId)).toBe(true)
     await until('the banned peer is gone', () => a.host.peers().length === 0 && b.host.peers().length === 0)
     await expect(a.host.dial(addressOf(b))).rejects.toMatchObject({
@@ -341,32 +342,11 @@ describe('penalties', () => {
       data: { reason: 'refused' },
     })
     await expect(b.host.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
-    await until('it tried to come back', () => b.peers.wanted().some(({ failures }) => failures > 2))
+    const failures = () => b.peers.wanted()[0]?.failures ?? 0
+    const before = failures()
+    await until('it tried to come back', () => failures() > before + 1)
     expect(a.host.peers()).toEqual([])
-  })
-
-  it('wear off', async () => {
-    const { runtime: shifted, forward } = shiftedRuntime()
-    const a = await start({ runtime: shifted })
-    a.peers.penalize('somebody', 80, 'test')
-    forward(HALF_LIFE_MS)
-    expect(a.peers.score('somebody')).toBeCloseTo(-40, 0)
-    a.peers.penalize('somebody', 61, 'test')
-    expect(a.peers.isBanned('somebody')).toBe(true)
-    forward(BAN_MS + 1)
-    expect(a.peers.isBanned('somebody')).toBe(false)
-    expect(a.peers.score('somebody')).toBeCloseTo(-50, 0)
-  })
-
-  it('are kept of so many peers at most, bans before trifles', async () => {
-    const a = await start()
-    a.peers.penalize('banned', 100, 'test')
-    a.peers.penalize('worse', 50, 'test')
-    for (let i = 0; i < 1_100; i++) a.peers.penalize(`peer ${i}`, 10, 'test')
-    const known = Array.from({ length: 1_100 }, (_, i) => a.peers.score(`peer ${i}`)).filter((score) => score < 0)
-    expect(known).toHaveLength(998)
-    expect(a.peers.isBanned('banned')).toBe(true)
-    expect(a.peers.score('worse')).toBeLessThan(-40)
+    expect(a.peers.bans()).toMatchObject([{ target: b.host.peerId, reason: 'test', by: 'node', times: 1 }])
   })
 
   it('let the peer be found again when the ban is over', async () => {
@@ -378,5 +358,53 @@ describe('penalties', () => {
     await until('the banned peer is gone', () => a.host.peers().length === 0)
     forward(BAN_MS + 1)
     await until('they are connected again', () => connected(a, b))
+  })
+
+  it('last over a restart, until the operator lifts them', async () => {
+    const book = memoryBook()
+    const identity = randomBytes(32)
+    const b = await start()
+    const first = await start({ host: { identity }, peers: { bootstrap: [addressOf(b)] }, book })
+    await until('they are connected', () => connected(first, b))
+    first.peers.penalize(b.host.peerId, 100, 'test')
+    await until('the ban is in the book', () => book.saved.bans.length === 1)
+    await first.stop()
+    const second = await start({ host: { identity }, peers: { bootstrap: [addressOf(b)] }, book })
+    expect(second.peers.isBanned(b.host.peerId)).toBe(true)
+    await expect(b.host.dial(addressOf(second))).rejects.toMatchObject({ code: 'net-unreachable' })
+    expect(second.host.peers()).toEqual([])
+    expect(second.peers.unban(b.host.peerId)).toBe(true)
+    expect(second.peers.unban(b.host.peerId)).toBe(false)
+    await until('they are connected again', () => connected(second, b))
+  })
+
+  it('are the operator’s to give, to addresses too', async () => {
+    const a = await start()
+    const b = await start({ peers: { bootstrap: [addressOf(a)] } })
+    await until('they are connected', () => connected(a, b))
+    a.peers.ban('127.0.0.0/8', 3600, 'by hand')
+    await until('the banned peer is gone', () => a.host.peers().length === 0)
+    await expect(b.host.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
+    expect(() => a.peers.ban('nobody', 1, '')).toThrow(/no peer id/)
+    a.peers.unban('127.0.0.0/8')
+    await until('they are connected again', () => connected(a, b))
+  })
+})
+
+describe('lists of the operator', () => {
+  it('let in nobody who is denied, and nobody who is not allowed', async () => {
+    const b = await start()
+    const a = await start({ peers: { deny: [b.host.peerId], allow: ['127.0.0.0/8'], bootstrap: [addressOf(b)] } })
+    await expect(b.host.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
+    await expect(a.host.dial(addressOf(b))).rejects.toMatchObject({ data: { reason: 'refused' } })
+    const c = await start({ peers: { allow: [b.host.peerId] } })
+    await expect(a.host.dial(addressOf(c))).rejects.toMatchObject({ code: 'net-unreachable' })
+    await b.host.dial(addressOf(c))
+    await until('the one who is allowed is in', () => connected(b, c))
+    expect(c.host.peers()).toHaveLength(1)
+    const d = await start({ peers: { allow: ['192.0.2.0/24'] } })
+    await expect(b.host.dial(addressOf(d))).rejects.toMatchObject({ code: 'net-unreachable' })
+    await expect(d.host.dial(addressOf(b))).rejects.toMatchObject({ code: 'net-unreachable' })
+    await expect(start({ peers: { allow: ['example.org'] } })).rejects.toMatchObject({ code: 'options' })
   })
 })
