@@ -89,11 +89,11 @@ export class Sync extends BaseService {
     })
   }
 
-  /** Whether a peer's tip is one that we lack and would follow. */
+  /** Whether a peer's tip is one that we lack, or lack an ancestor of, and would follow. */
   private isNews({ tipHash, chainwork }: Status): boolean {
     const { tree, tip } = this.deps.chain
     const node = tree.get(tipHash)
-    if (node !== undefined) return !node.hasBody && !node.invalid
+    if (node !== undefined) return !node.complete && !node.invalid
     return chainwork >= tip.chainwork
   }
 

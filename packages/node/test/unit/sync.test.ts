@@ -96,3 +96,30 @@ test('when none of them can deliver, all are asked again, and the block is had o
   expect(asked.slice(0, 3)).toEqual(['a', 'b', 'a'])
   expect(toHex(near.chain.tip.hash)).toBe(toHex(far.chain.tip.hash))
 }, 20_000)
+
+test('a tip whose body came before those of its ancestors is news still', async () => {
+  const [near, far] = [await ledger(), await ledger()]
+  await far.mine(3)
+  const { chain, store } = far
+  const nodes = Array.from({ length: chain.tip.header.height }, (_, i) => ancestorAt(chain.tip, i + 1))
+  near.chain.addHeaders(nodes.map((node) => node?.header).filter((header) => header !== undefined))
+  const transactions = store.bodyWithValues(chain.tip.hash) ?? []
+  expect(await near.chain.addBlock({ header: chain.tip.header, transactions }, 'a')).toBe('stored')
+  const sync = new Sync({
+    runtime: near.runtime,
+    chain: near.chain,
+    mempool: near.mempool,
+    fetcher: wireTo(far, [], []),
+    peerIds: () => ['a'],
+    penalize: () => {},
+  })
+  await sync.start()
+  closing.push(() => sync.stop())
+  const arrived = new Promise<void>((resolve) => {
+    near.chain.tips.add(() => resolve())
+  })
+  sync.onConnected('a')
+  await arrived
+  while (near.chain.tip !== near.chain.tree.bestHeader) await near.runtime.timers.sleep(20)
+  expect(toHex(near.chain.tip.hash)).toBe(toHex(far.chain.tip.hash))
+}, 20_000)
