@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import { silentLog } from '@kvchain/node/runtime/runtime'
-import { Batch, Database } from '@kvchain/node/store/database'
+import { Batch } from '@kvchain/node/store/batch'
+import { Database } from '@kvchain/node/store/database'
 import { TreeStore } from '@kvchain/node/store/treeStore'
 import { Tree as Urkel } from 'urkel'
 import { BenchError } from '../errors.js'
@@ -72,7 +73,6 @@ class KvchainTree implements Subject {
     this.store.addPages(batch, tree)
     await this.database.write(batch, { sync: true })
     this.store.onCommitted(tree)
-    if (this.store.isCheckpointDue(tree)) await this.store.checkpoint(tree)
     this.tree = tree
   }
 
@@ -92,7 +92,6 @@ class KvchainTree implements Subject {
   }
 
   async close(): Promise<void> {
-    await this.store.checkpoint(this.tree)
     await this.database.stop()
   }
 }

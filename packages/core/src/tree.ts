@@ -4,33 +4,41 @@
  * a block under construction, or one that turns out wrong, costs nothing to drop. What is unchanged since the last commit may be on disk
  * only and is read when it is needed (treePages.ts). (protocol.md section 9)
  */
-import { compareBytes, equalBytes, toMapKey } from './bytes.js'
+import { compareBytes, equalBytes } from './bytes.js'
 import { assert, KvError } from './errors.js'
 import type { Sha256 } from './hash.js'
+import { bitAt, fromText, ZERO_TEXT } from './treeHash.js'
 import {
-  BUCKET_LEAVES,
-  type Bucket,
-  bitAt,
+  type ChangeRange,
   copyLeaves,
-  decodeBucket,
   digestIn,
-  fromText,
-  type Inner,
+  hashLeaves,
+  hashOfPart,
   leafAt,
   leafCount,
   leafRoom,
-  makeBucket,
   mergeLeaves,
-  packedHash,
-  SHELF_DEPTH,
-  type Shelf,
-  shelfIndex,
+  NO_LEAVES,
+  setParting,
   splitAt,
   splitPacked,
+} from './treeLeaves.js'
+import {
+  addBuckets,
+  BUCKET_LEAVES,
+  bucketWrites,
+  contentOf,
+  keyOf,
+  makeInner,
+  PageCache,
+  type PageWrite,
+  readShelf,
+  SHELF_LEAVES,
+  type Shelf,
   type TreeNode,
-  ZERO_TEXT,
-} from './treeNodes.js'
-import { bucketKey, decodeShelf, decodeTop, encodeTop, makeInner, PageCache, type TreeSource } from './treePages.js'
+  type TreeSource,
+  treeOfShelves,
+} from './treePages.js'
 import type { TreeProof } from './treeProof.js'
 
 /** Sets the digest at a path, or (undefined) removes it. */
@@ -48,26 +56,20 @@ export type TreeErrorCode =
 /** A tree that cannot be read on. */
 export class TreeError extends KvError<TreeErrorCode> {}
 
-/** The pages that an update touched: what a commit must write. */
-export interface PageChanges {
-  /** By bucketKey as a map key; undefined where a bucket is no more. */
-  readonly buckets: ReadonlyMap<string, { readonly key: Uint8Array; readonly bucket: Bucket | undefined }>
-  /** Indexes of shelves that are no longer as they are on disk. */
-  readonly shelves: ReadonlySet<number>
-}
-
+/** What an update does beside making nodes. */
 interface Update {
   readonly changes: readonly TreeChange[]
-  readonly buckets: Map<string, { key: Uint8Array; bucket: Bucket | undefined }>
-  readonly shelves: Set<number>
-  /** Pages that are out of use once the update is committed. */
-  readonly replaced: (Bucket | Shelf)[]
+  /** In the order in which they must be written. */
+  readonly writes: PageWrite[]
+  readonly made: Set<Shelf>
+  /** Shelves of before that are out of use once the update is committed. */
+  readonly replaced: Shelf[]
 }
 
 /** See StateTree.room. Grows to the largest update. */
-let scratch = leafRoom(64)
+let scratch = leafRoom(256)
 
-const NO_PAGES: PageChanges = { buckets: new Map(), shelves: new Set() }
+const NO_UPDATE: Update = { changes: [], writes: [], made: new Set(), replaced: [] }
 
 /** One immutable version of the state tree. */
 export class StateTree {
@@ -77,19 +79,23 @@ export class StateTree {
     private readonly source: TreeSource | undefined,
     private readonly cache: PageCache,
     private generation: number,
-    /** What differs from the tree that this one was made of. */
-    readonly pages: PageChanges,
-    private readonly replaced: readonly (Bucket | Shelf)[],
+    /** What differs from the tree that this one was made of, until it is committed. */
+    private last: Update,
   ) {}
 
   /** The tree without leaves. With a source, a commit of its pages lets them leave memory. */
   static empty(sha256: Sha256, source?: TreeSource, cache: PageCache = new PageCache()): StateTree {
-    return new StateTree(sha256, undefined, source, cache, source?.generation ?? 0, NO_PAGES, [])
+    return new StateTree(sha256, undefined, source, cache, source?.generation ?? 0, NO_UPDATE)
   }
 
-  /** The tree that a store holds, from its top page. Reads nothing else until it is needed. */
-  static open(sha256: Sha256, top: Uint8Array, source: TreeSource, cache: PageCache): StateTree {
-    return new StateTree(sha256, decodeTop(top, sha256), source, cache, source.generation, NO_PAGES, [])
+  /** The tree of all the shelves that a store holds, in key order. Reads nothing else until it is needed; the caller compares the root. */
+  static open(
+    sha256: Sha256,
+    shelves: readonly { readonly key: Uint8Array; readonly content: Uint8Array }[],
+    source: TreeSource,
+    cache: PageCache,
+  ): StateTree {
+    return new StateTree(sha256, treeOfShelves(sha256, shelves), source, cache, source.generation, NO_UPDATE)
   }
 
   /** 32 bytes that stand for every path and digest in the tree. */
@@ -102,58 +108,21 @@ export class StateTree {
     return this.node?.count ?? 0
   }
 
-  /** The page above the shelves. */
-  get top(): Uint8Array {
-    return encodeTop(this.node)
+  /** The pages that a commit must write, in order, or (without content) remove. Content and key are the visitor's until it returns. */
+  writePages(visit: (kind: PageWrite['kind'], key: Uint8Array, content: Uint8Array | undefined) => void): void {
+    for (const write of this.last.writes) visit(write.kind, keyOf(write), contentOf(write))
   }
 
-  /** The shelves that are not on disk as they are. */
-  *unsavedShelves(): Generator<Shelf & { root: Inner }> {
-    const open = [this.node]
-    for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
-      if (node?.kind === 'inner') open.push(node.left, node.right)
-      else if (node?.kind === 'shelf' && !node.persisted && node.root !== undefined) yield { ...node, root: node.root }
-    }
-  }
-
-  /** Gives a shelf back what was made again from its buckets. Throws TreeError when that is not what the tree says. */
-  restoreShelf(index: number, root: Inner | undefined): void {
-    const open = [this.node]
-    for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
-      if (node?.kind === 'inner') open.push(node.left, node.right)
-      if (node?.kind !== 'shelf' || node.index !== index) continue
-      if (root?.hash !== node.hash) {
-        throw new TreeError('tree-page', 'the buckets of a shelf are not what the tree says', { index })
-      }
-      node.root = root
-      node.persisted = false
-      return
-    }
-  }
-
-  /** Every shelf is on disk now. */
-  markShelvesSaved(): void {
-    const open = [this.node]
-    for (let node = open.pop(); node !== undefined || open.length > 0; node = open.pop()) {
-      if (node?.kind === 'inner') open.push(node.left, node.right)
-      else if (node?.kind === 'shelf' && !node.persisted) {
-        node.persisted = true
-        this.cache.use(node)
-      }
-    }
-    this.cache.trim()
-  }
-
-  /** The buckets in `pages` are on disk, and the source is of this tree. */
+  /** The pages are on disk, and the source is of this tree. */
   markCommitted(): void {
     this.generation = this.source?.generation ?? 0
     if (this.source === undefined) return
-    for (const page of this.replaced) this.cache.drop(page)
-    for (const { bucket } of this.pages.buckets.values()) {
-      if (bucket === undefined) continue
-      bucket.persisted = true
-      this.cache.use(bucket)
+    for (const shelf of this.last.replaced) this.cache.drop(shelf)
+    for (const shelf of this.last.made) {
+      shelf.persisted = true
+      this.cache.use(shelf)
     }
+    this.last = NO_UPDATE
     this.cache.trim()
   }
 
@@ -169,20 +138,19 @@ export class StateTree {
       const [before, here] = [sorted[i - 1], sorted[i]]
       assert(before && here && !equalBytes(before.path, here.path), 'tree changes have distinct paths')
     }
-    const update: Update = { changes: sorted, buckets: new Map(), shelves: new Set(), replaced: [] }
+    const update: Update = { changes: sorted, writes: [], made: new Set(), replaced: [] }
     const node = this.apply(update, this.node, 0, 0, sorted.length)
     const { sha256, source, cache, generation } = this
-    return new StateTree(sha256, node, source, cache, generation, update, update.replaced)
+    return new StateTree(sha256, node, source, cache, generation, update)
   }
 
   /** The digest that the tree holds at a path, undefined when it holds none there. Keeps the bound of the cache. */
   digestAt(path: Uint8Array): Uint8Array | undefined {
     let depth = 0
-    let node = this.opened(this.node, path, 0)
+    let node = this.node
     while (node?.kind === 'inner') {
-      const next: TreeNode | undefined = bitAt(path, depth) === 1 ? node.right : node.left
+      node = bitAt(path, depth) === 1 ? node.right : node.left
       depth++
-      node = this.opened(next, path, depth)
     }
     const digest = node && digestIn(this.leavesOf(node, path, depth), path)
     this.cache.trim()
@@ -192,23 +160,23 @@ export class StateTree {
   /** The proof of presence or absence for a path. */
   prove(path: Uint8Array): TreeProof {
     const siblings: Uint8Array[] = []
-    let node = this.opened(this.node, path, 0)
+    let node = this.node
     for (let depth = 0; node?.kind === 'inner'; depth++) {
       const right = bitAt(path, depth) === 1
       siblings.push(fromText((right ? node.left : node.right)?.hash ?? ZERO_TEXT))
-      node = this.opened(right ? node.right : node.left, path, depth + 1)
+      node = right ? node.right : node.left
     }
     if (node === undefined) return { siblings, terminal: { kind: 'empty' } }
-    return this.proveInBucket(this.leavesOf(node, path, siblings.length), path, siblings)
+    return this.proveInShelf(this.leavesOf(node, path, siblings.length), path, siblings)
   }
 
-  private proveInBucket(leaves: Uint8Array, path: Uint8Array, siblings: Uint8Array[]): TreeProof {
+  private proveInShelf(leaves: Uint8Array, path: Uint8Array, siblings: Uint8Array[]): TreeProof {
     let [from, to] = [0, leafCount(leaves)]
     for (let depth = siblings.length; to - from > 1; depth++) {
       const middle = splitPacked(leaves, from, to, depth)
       const isRight = bitAt(path, depth) === 1
       const [low, high] = isRight ? [from, middle] : [middle, to]
-      siblings.push(fromText(packedHash(this.sha256, leaves, low, high, depth + 1) ?? ZERO_TEXT))
+      siblings.push(hashOfPart(this.sha256, leaves, low, high, depth + 1) ?? new Uint8Array(32))
       if (isRight) from = middle
       else to = middle
     }
@@ -223,39 +191,55 @@ export class StateTree {
     from: number,
     to: number,
   ): TreeNode | undefined {
-    const path = update.changes[from]?.path
+    const { changes } = update
+    const path = changes[from]?.path
     if (from === to || path === undefined) return node
-    if (node?.kind === 'shelf') update.replaced.push(node)
-    const opened = this.opened(node, path, depth)
-    if (opened?.kind !== 'inner') {
-      const old = opened && this.leavesOf(opened, path, depth)
-      if (opened !== undefined) this.removeBucket(update, opened, path, depth)
-      const room = this.room((opened?.count ?? 0) + to - from)
-      const count = mergeLeaves(this.sha256, old, update.changes, from, to, room)
-      return this.build(update, room, 0, count, depth)
+    if (node?.kind === 'inner') {
+      const middle = splitAt(changes, from, to, depth)
+      const left = this.apply(update, node.left, depth + 1, from, middle)
+      const right = this.apply(update, node.right, depth + 1, middle, to)
+      return this.join(update, left, right, path, depth)
     }
-    const middle = splitAt(update.changes, from, to, depth)
-    const left = this.apply(update, opened.left, depth + 1, from, middle)
-    const right = this.apply(update, opened.right, depth + 1, middle, to)
-    return this.join(update, left, right, path, depth)
+    const old = node === undefined ? NO_LEAVES : this.leavesOf(node, path, depth)
+    const room = this.room(leafCount(old) + to - from)
+    const changed = { changes, from, to }
+    const count = mergeLeaves(this.sha256, old, changed, room)
+    const made = this.build(update, room, 0, count, depth, changed)
+    const now = made?.kind === 'shelf' && made.leaves ? made.leaves : ownLeaves(room, 0, count)
+    bucketWrites(old, now, depth, changed, update.writes)
+    if (node !== undefined) this.remove(update, node, old, depth, made?.kind === 'shelf')
+    return made
   }
 
-  private build(update: Update, leaves: Uint8Array, from: number, to: number, depth: number): TreeNode | undefined {
+  private build(
+    update: Update,
+    leaves: Uint8Array,
+    from: number,
+    to: number,
+    depth: number,
+    changed: ChangeRange,
+  ): TreeNode | undefined {
     if (from === to) return undefined
-    const { path } = leafAt(leaves, from)
-    if (to - from <= BUCKET_LEAVES) {
-      const bucket = makeBucket(this.sha256, leaves, from, to, depth)
-      const key = bucketKey(path, depth)
-      update.buckets.set(toMapKey(key), { key, bucket })
-      return bucket
+    if (to - from <= SHELF_LEAVES) {
+      const own = ownLeaves(leaves, from, to)
+      return this.shelve(update, own, hashLeaves(this.sha256, own, depth, changed), depth)
     }
+    const { changes } = changed
     const middle = splitPacked(leaves, from, to, depth)
-    const left = this.build(update, leaves, from, middle, depth + 1)
-    const right = this.build(update, leaves, middle, to, depth + 1)
-    return this.shelved(update, makeInner(this.sha256, left, right), path, depth)
+    const between = splitAt(changes, changed.from, changed.to, depth)
+    const left = this.build(update, leaves, from, middle, depth + 1, { changes, from: changed.from, to: between })
+    const right = this.build(update, leaves, middle, to, depth + 1, { changes, from: between, to: changed.to })
+    return makeInner(this.sha256, left, right)
   }
 
-  /** Two subtrees as one: a bucket where few leaves are left. `path` leads to them. */
+  private shelve(update: Update, leaves: Uint8Array, hash: string, depth: number): Shelf {
+    const shelf: Shelf = { kind: 'shelf', hash, count: leafCount(leaves), leaves, persisted: false }
+    update.made.add(shelf)
+    update.writes.push({ kind: 'shelf', leaves, from: 0, to: shelf.count, depth, hash, isRemoved: false })
+    return shelf
+  }
+
+  /** Two subtrees as one: a shelf where few leaves are left. `path` leads to them. */
   private join(
     update: Update,
     left: TreeNode | undefined,
@@ -264,62 +248,52 @@ export class StateTree {
     depth: number,
   ): TreeNode | undefined {
     const count = (left?.count ?? 0) + (right?.count ?? 0)
-    if (count > BUCKET_LEAVES) return this.shelved(update, makeInner(this.sha256, left, right), path, depth)
-    const room = this.room(count)
+    if (count > SHELF_LEAVES) return makeInner(this.sha256, left, right)
+    if (count === 0) return undefined
+    const leaves = leafRoom(count)
     let end = 0
     for (const [bit, child] of [left, right].entries()) {
       if (child === undefined) continue
-      assert(child.kind === 'bucket', 'a subtree of few leaves is a bucket')
+      assert(child.kind === 'shelf', 'a subtree of few leaves is a shelf')
       const place = withBit(path, depth, bit)
-      copyLeaves(this.leavesOf(child, place, depth + 1), 0, child.count, room, end)
+      const own = this.leavesOf(child, place, depth + 1)
+      copyLeaves(own, 0, child.count, leaves, end)
       end += child.count
-      this.removeBucket(update, child, place, depth + 1)
+      this.remove(update, child, own, depth + 1, false)
+      if (count <= BUCKET_LEAVES) addBuckets(update.writes, own, 0, child.count, depth + 1, true)
     }
-    return this.build(update, room, 0, count, depth)
+    // One leaf alone is its own subtree, at any depth.
+    const hash = count === 1 ? (left ?? right)?.hash : makeInner(this.sha256, left, right).hash
+    assert(hash !== undefined, 'a subtree that has leaves')
+    if (left !== undefined && right !== undefined) setParting(leaves, left.count - 1, hash)
+    if (count <= BUCKET_LEAVES) addBuckets(update.writes, leaves, 0, count, depth, false)
+    return this.shelve(update, leaves, hash, depth)
   }
 
-  /** Where leaves are put together before they are cut into buckets: the same for every call, so one must be done before the next. */
+  /** Where leaves are put together before they are cut into shelves: the same for every call, so one must be done before the next. */
   private room(count: number): Uint8Array {
     if (leafCount(scratch) < count) scratch = leafRoom(count * 2)
     return scratch
   }
 
-  private shelved(update: Update, inner: Inner, path: Uint8Array, depth: number): Inner | Shelf {
-    if (depth !== SHELF_DEPTH) return inner
-    const { hash, count } = inner
-    const index = shelfIndex(path)
-    update.shelves.add(index)
-    return { kind: 'shelf', hash, count, index, root: inner, persisted: false }
+  /** Another has taken the shelf's place, under the same name or not. */
+  private remove(update: Update, shelf: Shelf, leaves: Uint8Array, depth: number, isWritten: boolean): void {
+    if (!update.made.delete(shelf)) update.replaced.push(shelf)
+    if (isWritten) return
+    update.writes.push({ kind: 'shelf', leaves, from: 0, to: shelf.count, depth, hash: undefined, isRemoved: true })
   }
 
-  private removeBucket(update: Update, bucket: Bucket, path: Uint8Array, depth: number): void {
-    const key = bucketKey(path, depth)
-    update.buckets.set(toMapKey(key), { key, bucket: undefined })
-    update.replaced.push(bucket)
-  }
-
-  /** A shelf's own root, read if need be; anything else as it is. */
-  private opened(node: TreeNode | undefined, path: Uint8Array, depth: number): Bucket | Inner | undefined {
-    if (node?.kind !== 'shelf') return node
-    assert(depth === SHELF_DEPTH && shelfIndex(path) === node.index, 'a shelf stands at its place')
-    node.root ??= decodeShelf(this.read(this.reading.shelf(node.index)), this.sha256)
-    if (node.root.hash !== node.hash) throw new TreeError('tree-page', 'a shelf is not what the tree says')
-    if (node.persisted) this.cache.use(node)
-    return node.root
-  }
-
-  /** A bucket's packed leaves, read if need be. */
-  private leavesOf(bucket: Bucket, path: Uint8Array, depth: number): Uint8Array {
-    if (bucket.leaves === undefined) {
-      const leaves = decodeBucket(this.sha256, this.read(this.reading.bucket(bucketKey(path, depth))))
-      const hash = leaves && packedHash(this.sha256, leaves, 0, leafCount(leaves), depth)
-      if (leaves === undefined || hash !== bucket.hash) {
-        throw new TreeError('tree-page', 'a bucket is not what the tree says')
+  /** A shelf's packed leaves, read if need be. */
+  private leavesOf(shelf: Shelf, path: Uint8Array, depth: number): Uint8Array {
+    if (shelf.leaves === undefined) {
+      const read = readShelf(this.sha256, this.reading, path, depth)
+      if (read?.hash !== shelf.hash || leafCount(read.leaves) !== shelf.count) {
+        throw new TreeError('tree-page', 'a shelf of the state tree is missing, or not what the tree says')
       }
-      bucket.leaves = leaves
+      shelf.leaves = read.leaves
     }
-    if (bucket.persisted) this.cache.use(bucket)
-    return bucket.leaves
+    if (shelf.persisted) this.cache.use(shelf)
+    return shelf.leaves
   }
 
   /** The source, as long as it still is of this tree. */
@@ -327,11 +301,12 @@ export class StateTree {
     if (this.source?.generation !== this.generation) throw new TreeError('tree-stale', 'the state has moved on')
     return this.source
   }
+}
 
-  private read(page: Uint8Array | undefined): Uint8Array {
-    if (page === undefined) throw new TreeError('tree-page', 'a page of the state tree is missing')
-    return page
-  }
+function ownLeaves(packed: Uint8Array, from: number, to: number): Uint8Array {
+  const own = leafRoom(to - from)
+  copyLeaves(packed, from, to, own, 0)
+  return own
 }
 
 /** The first 48 bits decide nearly always, and numbers compare far faster than bytes. */

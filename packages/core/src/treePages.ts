@@ -1,163 +1,254 @@
 /**
- * The state tree on disk: one page a bucket, one a shelf, one for what is above the shelves. Owns their names and bytes, and the memory that
- * loaded pages take; reads and writes nothing itself. Buckets are written with the block that changes them. Shelves and the top can be
- * made again from the buckets, so they are written at checkpoints only. (protocol.md section 12)
+ * The state tree as nodes in memory and as pages on disk. Owns both shapes, the pages' names and bytes, and the memory that loaded pages take;
+ * reads and writes nothing itself. The commitment (protocol.md section 9) knows none of this: it only says which subtrees are kept together.
+ *
+ *   inner    a subtree of more than SHELF_LEAVES leaves: always in memory
+ *   shelf    one of at most as many, its parent larger: its hash is always in memory, its leaves (packed, treeLeaves.ts) where they were used
+ *   bucket   one of at most BUCKET_LEAVES leaves, its parent larger: a page of a shelf's leaves on disk
+ *
+ * Which of them a subtree is depends on its leaves alone, so two trees with the same leaves have the same pages. On disk are the buckets, and of
+ * each shelf its hash and which buckets it has; the inner nodes are made again from the shelves' hashes. (protocol.md section 12)
  */
 import { toMapKey } from './bytes.js'
-import { decodeAll, encodeWith, type Reader, type Writer } from './codec.js'
 import { assert } from './errors.js'
 import type { Sha256 } from './hash.js'
 import { MAX_INTEGER } from './limits.js'
-import {
-  BUCKET_LEAVES,
-  type Bucket,
-  decodeBucket,
-  fromText,
-  type Inner,
-  leafCount,
-  nodeHash,
-  packedHash,
-  SHELF_DEPTH,
-  type Shelf,
-  splitAt,
-  type TreeNode,
-} from './treeNodes.js'
+import { fromText, type HashText, nodeHash, PATH_BITS } from './treeHash.js'
+import { type ChangeRange, hashLeaves, leafCount, packPairs, pairsOf, splitAt, splitPacked } from './treeLeaves.js'
 
-/** Where pages are read from. Answers are of the last commit. */
-export interface TreeSource {
-  /** Grows with each commit: a tree that was made before it must not read on. */
-  readonly generation: number
-  /** Path and digest of each leaf. */
-  bucket(key: Uint8Array): Uint8Array | undefined
-  shelf(index: number): Uint8Array | undefined
+/** Few, so that an update writes little; more than one, so that a shelf is not read in too many pieces. */
+export const BUCKET_LEAVES = 8
+/** Many, so that a tree is few objects; few enough that copying them costs little beside the hashing of an update. */
+export const SHELF_LEAVES = 64
+
+export interface Shelf {
+  readonly kind: 'shelf'
+  readonly hash: HashText
+  readonly count: number
+  /** Packed; undefined when on disk only. */
+  leaves: Uint8Array | undefined
+  /** Whether the disk has it, so that its leaves may leave memory. */
+  persisted: boolean
 }
 
-/** The name of a bucket: the path's first `depth` bits, zeros up to 32 bytes, and the depth. Sorts by place. */
-export function bucketKey(path: Uint8Array, depth: number): Uint8Array {
-  const key = new Uint8Array(33)
-  key.set(path.subarray(0, (depth + 7) >> 3))
-  const spare = depth & 7
-  if (spare !== 0) {
-    const last = depth >> 3
-    key[last] = (key[last] ?? 0) & (0xff00 >> spare)
-  }
-  key[32] = depth
-  return key
+export interface Inner {
+  readonly kind: 'inner'
+  readonly hash: HashText
+  readonly count: number
+  readonly left: TreeNode | undefined
+  readonly right: TreeNode | undefined
 }
 
-const TAG = { empty: 0, bucket: 1, inner: 2, shelf: 3 } as const
-
-/** A subtree, root first, left before right. Hashes of inner nodes are not stored: they are made again, which checks the page. */
-function writeNode(writer: Writer, node: TreeNode | undefined): void {
-  if (node === undefined) {
-    writer.u8(TAG.empty)
-    return
-  }
-  writer.u8(TAG[node.kind])
-  if (node.kind === 'inner') {
-    writeNode(writer, node.left)
-    writeNode(writer, node.right)
-    return
-  }
-  writer.u64(node.count).fixed(fromText(node.hash))
-}
-
-function readNode(reader: Reader, sha256: Sha256, depth: number, prefix: number): TreeNode | undefined {
-  assert(depth <= 256, 'a page is no deeper than a path')
-  switch (reader.tag(TAG.empty, TAG.shelf)) {
-    case TAG.empty:
-      return undefined
-    case TAG.bucket: {
-      const count = reader.u64()
-      return { kind: 'bucket', count, hash: toMapKey(reader.fixed(32)), leaves: undefined, persisted: true }
-    }
-    case TAG.inner: {
-      const left = readNode(reader, sha256, depth + 1, prefix * 2)
-      const right = readNode(reader, sha256, depth + 1, prefix * 2 + 1)
-      return makeInner(sha256, left, right)
-    }
-    default: {
-      const count = reader.u64()
-      return { kind: 'shelf', count, hash: toMapKey(reader.fixed(32)), index: prefix, root: undefined, persisted: true }
-    }
-  }
-}
+export type TreeNode = Shelf | Inner
 
 export function makeInner(sha256: Sha256, left: TreeNode | undefined, right: TreeNode | undefined): Inner {
   const count = (left?.count ?? 0) + (right?.count ?? 0)
   return { kind: 'inner', left, right, count, hash: nodeHash(sha256, left?.hash, right?.hash) }
 }
 
-/** What is above the shelves, and the buckets that reach so high. */
-export function encodeTop(root: TreeNode | undefined): Uint8Array {
-  return encodeWith((writer) => writeNode(writer, root), 4096)
+/** Where pages are read from, by pageKey. Answers are of the last commit. */
+export interface TreeSource {
+  /** Grows with each commit: a tree that was made before it must not read on. */
+  readonly generation: number
+  /** Path and digest of each leaf. */
+  bucket(key: Uint8Array): Uint8Array | undefined
+  /** As encodeShelf gives it. */
+  shelf(key: Uint8Array): Uint8Array | undefined
 }
 
-export function decodeTop(bytes: Uint8Array, sha256: Sha256): TreeNode | undefined {
-  return decodeAll(bytes, (reader) => readNode(reader, sha256, 0, 0))
+/**
+ * A page that an update writes or takes away: the bucket of leaves [from, to), or their shelf. Bytes and name are made when they are wanted,
+ * since most updates (of blocks that are tried out) never reach a disk.
+ */
+export interface PageWrite {
+  readonly kind: 'bucket' | 'shelf'
+  readonly leaves: Uint8Array
+  readonly from: number
+  readonly to: number
+  readonly depth: number
+  /** The shelf's, where it is written. */
+  readonly hash: HashText | undefined
+  readonly isRemoved: boolean
 }
 
-export function encodeShelf(root: Inner): Uint8Array {
-  return encodeWith((writer) => writeNode(writer, root), 4096)
+export function keyOf({ leaves, from, depth }: PageWrite): Uint8Array {
+  return pageKey(pairsOf(leaves, from, from + 1), depth)
 }
 
-export function decodeShelf(bytes: Uint8Array, sha256: Sha256): Inner {
-  const root = decodeAll(bytes, (reader) => readNode(reader, sha256, SHELF_DEPTH, 0))
-  assert(root?.kind === 'inner', 'a shelf holds more than a bucket')
-  return root
+/** Undefined for a page that is no more. A view of leaves, for a bucket. */
+export function contentOf({ leaves, from, to, depth, hash, isRemoved }: PageWrite): Uint8Array | undefined {
+  if (isRemoved) return undefined
+  return hash === undefined ? pairsOf(leaves, from, to) : encodeShelf(hash, leaves, depth)
 }
 
-/** A stored bucket: its key and what is stored. */
-export interface StoredBucket {
-  readonly key: Uint8Array
-  readonly content: Uint8Array
+/** The name of a page: the path's first `depth` bits, zeros up to 32 bytes, and the depth. Sorts by place. */
+export function pageKey(path: Uint8Array, depth: number): Uint8Array {
+  const key = new Uint8Array(33)
+  const whole = depth >> 3
+  for (let i = 0; i < whole; i++) key[i] = path[i] ?? 0
+  const spare = depth & 7
+  if (spare !== 0) key[whole] = (path[whole] ?? 0) & (0xff00 >> spare)
+  key[32] = depth
+  return key
 }
 
-/** The range of keys that holds the buckets of a shelf. `lt` is undefined for the last one. */
-export function shelfRange(index: number): { gte: Uint8Array; lt: Uint8Array | undefined } {
-  return { gte: shelfStart(index), lt: index + 1 < 1 << SHELF_DEPTH ? shelfStart(index + 1) : undefined }
+/** A stored shelf: hash `bytes[32]`, then depth `u8` and leaves `u8` of each bucket from left to right; a part without leaves counts as one. */
+function encodeShelf(hash: HashText, leaves: Uint8Array, depth: number): Uint8Array {
+  const parts: number[] = []
+  partition(leaves, 0, leafCount(leaves), depth, parts)
+  const bytes = new Uint8Array(32 + parts.length)
+  bytes.set(fromText(hash))
+  bytes.set(parts, 32)
+  return bytes
 }
 
-function shelfStart(index: number): Uint8Array {
-  return Uint8Array.of(index >> 4, (index & 15) << 4)
+function partition(leaves: Uint8Array, from: number, to: number, depth: number, parts: number[]): void {
+  if (to - from <= BUCKET_LEAVES) {
+    parts.push(depth, to - from)
+    return
+  }
+  const middle = splitPacked(leaves, from, to, depth)
+  partition(leaves, from, middle, depth + 1, parts)
+  partition(leaves, middle, to, depth + 1, parts)
 }
 
-/** A shelf made again from all its buckets, in key order; undefined when it has none below SHELF_DEPTH. */
-export function shelfOfBuckets(sha256: Sha256, buckets: readonly StoredBucket[]): Inner | undefined {
-  const pages = buckets
-    .filter(({ key }) => (key[32] ?? 0) > SHELF_DEPTH)
-    .map(({ key, content }) => ({ path: key, bucket: stubOf(sha256, content, key[32] ?? 0) }))
-  const root = place(SHELF_DEPTH, 0, pages.length)
-  return root?.kind === 'inner' ? root : undefined
+interface StoredShelf {
+  readonly hash: HashText
+  readonly count: number
+  readonly parts: readonly { readonly depth: number; readonly count: number }[]
+}
+
+/** Of what is no stored shelf, something: its hash is the judge. */
+function decodeShelf(bytes: Uint8Array): StoredShelf {
+  const parts: { depth: number; count: number }[] = []
+  for (let at = 32; at < bytes.length; at += 2) parts.push({ depth: bytes[at] ?? 0, count: bytes[at + 1] ?? 0 })
+  const count = parts.reduce((sum, part) => sum + part.count, 0)
+  return { hash: toMapKey(bytes.subarray(0, 32)), count, parts }
+}
+
+/** The leaves of the stored shelf at `path` and `depth`, and their hash; undefined when they are not all there. The caller compares the hash. */
+export function readShelf(
+  sha256: Sha256,
+  source: TreeSource,
+  path: Uint8Array,
+  depth: number,
+): { leaves: Uint8Array; hash: HashText } | undefined {
+  const stored = source.shelf(pageKey(path, depth))
+  if (stored === undefined) return undefined
+  const { parts, count } = decodeShelf(stored)
+  const pairs = new Uint8Array(count * 64)
+  const place = pageKey(path, depth).subarray(0, 32)
+  let end = 0
+  for (const part of parts) {
+    if (part.count > 0) {
+      const page = source.bucket(pageKey(place, part.depth))
+      if (page === undefined || page.length !== part.count * 64) return undefined
+      pairs.set(page, end)
+      end += page.length
+    }
+    advance(place, part.depth)
+  }
+  const leaves = packPairs(sha256, pairs)
+  return leaves && { leaves, hash: hashLeaves(sha256, leaves, depth) }
+}
+
+/** From the place of a subtree to that of the next one to the right: counts its first `depth` bits up by one. */
+function advance(place: Uint8Array, depth: number): void {
+  for (let bit = depth - 1; bit >= 0; bit--) {
+    const mask = 0x80 >> (bit & 7)
+    const byte = place[bit >> 3] ?? 0
+    place[bit >> 3] = byte ^ mask
+    if ((byte & mask) === 0) return
+  }
+}
+
+/** The tree of all stored shelves, in key order. Their hashes are believed: whoever opens a tree compares its root. */
+export function treeOfShelves(
+  sha256: Sha256,
+  stored: readonly { readonly key: Uint8Array; readonly content: Uint8Array }[],
+): TreeNode | undefined {
+  const shelves = stored.map(({ key, content }) => {
+    const { hash, count } = decodeShelf(content)
+    return { path: key, shelf: { kind: 'shelf', hash, count, leaves: undefined, persisted: true } as const }
+  })
+  return place(0, 0, shelves.length)
 
   function place(depth: number, from: number, to: number): TreeNode | undefined {
-    const first = pages[from]
+    const first = shelves[from]
     if (from === to || first === undefined) return undefined
-    if (to - from === 1 && first.path[32] === depth) return first.bucket
-    const middle = splitAt(pages, from, to, depth)
+    if (to - from === 1 && first.path[32] === depth) return first.shelf
+    assert(depth < PATH_BITS, 'a page stands at its place')
+    const middle = splitAt(shelves, from, to, depth)
     return makeInner(sha256, place(depth + 1, from, middle), place(depth + 1, middle, to))
   }
 }
 
-function stubOf(sha256: Sha256, content: Uint8Array, depth: number): Bucket {
-  const leaves = decodeBucket(sha256, content)
-  assert(leaves !== undefined, 'a stored bucket has leaves')
-  const count = leafCount(leaves)
-  const hash = packedHash(sha256, leaves, 0, count, depth)
-  assert(hash !== undefined, 'a stored bucket has leaves')
-  return { kind: 'bucket', hash, count, leaves: undefined, persisted: true }
+/**
+ * The buckets that a change of leaves writes and removes, in order. `before` and `now` are all the leaves of one subtree, whose parent holds more
+ * than a bucket both times.
+ */
+export function bucketWrites(
+  before: Uint8Array,
+  now: Uint8Array,
+  depth: number,
+  { changes, from: firstChange, to: endChange }: ChangeRange,
+  writes: PageWrite[],
+): void {
+  compare(0, leafCount(before), 0, leafCount(now), firstChange, endChange, depth)
+
+  function compare(
+    oldFrom: number,
+    oldTo: number,
+    from: number,
+    to: number,
+    changesFrom: number,
+    changesTo: number,
+    depth: number,
+  ): void {
+    // Without a change here it is divided as it was, since what is above is divided before and after.
+    if (changesFrom === changesTo) return
+    const [wasBucket, isBucket] = [oldTo - oldFrom <= BUCKET_LEAVES, to - from <= BUCKET_LEAVES]
+    if (wasBucket || isBucket) {
+      if (!(wasBucket && isBucket && to > from)) addBuckets(writes, before, oldFrom, oldTo, depth, true)
+      addBuckets(writes, now, from, to, depth, false)
+      return
+    }
+    const oldMiddle = splitPacked(before, oldFrom, oldTo, depth)
+    const middle = splitPacked(now, from, to, depth)
+    const between = splitAt(changes, changesFrom, changesTo, depth)
+    compare(oldFrom, oldMiddle, from, middle, changesFrom, between, depth + 1)
+    compare(oldMiddle, oldTo, middle, to, between, changesTo, depth + 1)
+  }
 }
 
-/** Memory of a bucket's leaves, and of a shelf for each of its buckets: the arrays, their objects and the nodes above. Measured. */
-const BUCKET_OVERHEAD_BYTES = 300
-export const SHELF_BYTES_PER_LEAF = 80
+/** Every bucket of leaves [from, to). */
+export function addBuckets(
+  writes: PageWrite[],
+  leaves: Uint8Array,
+  from: number,
+  to: number,
+  depth: number,
+  isRemoved: boolean,
+): void {
+  if (from === to) return
+  if (to - from <= BUCKET_LEAVES) {
+    writes.push({ kind: 'bucket', leaves, from, to, depth, hash: undefined, isRemoved })
+    return
+  }
+  const middle = splitPacked(leaves, from, to, depth)
+  addBuckets(writes, leaves, from, middle, depth + 1, isRemoved)
+  addBuckets(writes, leaves, middle, to, depth + 1, isRemoved)
+}
+
+/** The array's object, its memory's, and the entry of the cache. Measured. */
+const SHELF_OVERHEAD_BYTES = 400
 
 /**
- * Pages in memory that the disk has too. Bounded in bytes; whatever was not used for longest is given up first. Pages that a block has just
+ * Leaves in memory that the disk has too. Bounded in bytes; whatever was not used for longest is given up first. Those that a block has just
  * changed do not count until they are written.
  */
 export class PageCache {
-  private readonly pages = new Map<Bucket | Shelf, number>()
+  private readonly shelves = new Map<Shelf, number>()
   private bytes_ = 0
 
   constructor(readonly maxBytes: number = MAX_INTEGER) {}
@@ -166,37 +257,33 @@ export class PageCache {
     return this.bytes_
   }
 
-  /** Notes that a page is in memory and was used now. */
-  use(page: Bucket | Shelf): void {
-    const known = this.pages.get(page)
+  /** Notes that a shelf's leaves are in memory and were used now. */
+  use(shelf: Shelf): void {
+    const known = this.shelves.get(shelf)
     if (known !== undefined) {
-      this.pages.delete(page)
-      this.pages.set(page, known)
+      this.shelves.delete(shelf)
+      this.shelves.set(shelf, known)
       return
     }
-    const bytes =
-      page.kind === 'bucket'
-        ? (page.leaves?.length ?? 0) + BUCKET_OVERHEAD_BYTES
-        : page.count * SHELF_BYTES_PER_LEAF + BUCKET_LEAVES
-    this.pages.set(page, bytes)
+    const bytes = (shelf.leaves?.length ?? 0) + SHELF_OVERHEAD_BYTES
+    this.shelves.set(shelf, bytes)
     this.bytes_ += bytes
   }
 
-  /** Forgets a page that another has taken the place of. */
-  drop(page: Bucket | Shelf): void {
-    const bytes = this.pages.get(page)
+  /** Forgets a shelf that another has taken the place of. */
+  drop(shelf: Shelf): void {
+    const bytes = this.shelves.get(shelf)
     if (bytes === undefined) return
-    this.pages.delete(page)
+    this.shelves.delete(shelf)
     this.bytes_ -= bytes
   }
 
-  /** Gives up pages until the rest fits. Not during an update: what it holds must stay. */
+  /** Gives up leaves until the rest fits. Not during an update: what it holds must stay. */
   trim(): void {
-    for (const [page] of this.pages) {
+    for (const [shelf] of this.shelves) {
       if (this.bytes_ <= this.maxBytes) return
-      this.drop(page)
-      if (page.kind === 'bucket') page.leaves = undefined
-      else page.root = undefined
+      this.drop(shelf)
+      shelf.leaves = undefined
     }
   }
 }

@@ -5,7 +5,7 @@
 import { equalBytes, ZERO_32 } from './bytes.js'
 import { CodecError, decodeAll, encodeWith } from './codec.js'
 import { DOMAIN, type Sha256, taggedHash } from './hash.js'
-import { bitAt, PATH_BITS } from './treeNodes.js'
+import { bitAt, PATH_BITS } from './treeHash.js'
 
 /** What lies where a path ends: nothing, the path's own leaf, or the leaf of another path. */
 export type Terminal =

@@ -1,16 +1,18 @@
-/** The pages of a state tree in two Maps, with the steps that a node takes; and paths that crowd one shelf. */
+/** The pages of a state tree in two Maps, with the steps that a node takes; and paths that crowd one part of the tree. */
 import { toMapKey } from '@kvchain/core/bytes'
 import { StateTree } from '@kvchain/core/tree'
-import { encodeBucket } from '@kvchain/core/treeNodes'
-import { encodeShelf, PageCache, shelfOfBuckets, shelfRange, type TreeSource } from '@kvchain/core/treePages'
+import { PageCache, type TreeSource } from '@kvchain/core/treePages'
 import { sha256 } from './helpers.js'
+
+interface Page {
+  readonly key: Uint8Array
+  readonly content: Uint8Array
+}
 
 export class PageStore implements TreeSource {
   generation = 0
-  readonly buckets = new Map<string, { key: Uint8Array; content: Uint8Array }>()
-  readonly shelves = new Map<number, Uint8Array>()
-  readonly marked = new Set<number>()
-  private top: Uint8Array = StateTree.empty(sha256).top
+  readonly buckets = new Map<string, Page>()
+  readonly shelves = new Map<string, Page>()
   private cache: PageCache
 
   constructor(private readonly cacheBytes: number) {
@@ -29,43 +31,37 @@ export class PageStore implements TreeSource {
     return this.buckets.get(toMapKey(key))?.content
   }
 
-  shelf(index: number): Uint8Array | undefined {
-    return this.shelves.get(index)
+  shelf(key: Uint8Array): Uint8Array | undefined {
+    return this.shelves.get(toMapKey(key))?.content
   }
 
-  commit(tree: StateTree): void {
-    for (const [name, { key, bucket }] of tree.pages.buckets) {
-      if (bucket?.leaves === undefined) this.buckets.delete(name)
-      else this.buckets.set(name, { key, content: encodeBucket(bucket.leaves) })
-    }
-    for (const index of tree.pages.shelves) this.marked.add(index)
-    this.top = tree.top
+  /** Returns how many pages of each kind were written, and how many removed. */
+  commit(tree: StateTree): { buckets: number; shelves: number; removed: number } {
+    const counts = { buckets: 0, shelves: 0, removed: 0 }
+    tree.writePages((kind, key, content) => {
+      const pages = kind === 'bucket' ? this.buckets : this.shelves
+      if (content === undefined) {
+        pages.delete(toMapKey(key))
+        counts.removed++
+        return
+      }
+      pages.set(toMapKey(key), { key, content: new Uint8Array(content) })
+      counts[kind === 'bucket' ? 'buckets' : 'shelves']++
+    })
     this.generation++
     tree.markCommitted()
-  }
-
-  checkpoint(tree: StateTree): void {
-    for (const { index, root } of tree.unsavedShelves()) this.shelves.set(index, encodeShelf(root))
-    this.marked.clear()
-    tree.markShelvesSaved()
+    return counts
   }
 
   /** As after a crash: nothing is in memory. */
   open(): StateTree {
     this.cache = new PageCache(this.cacheBytes)
-    const tree = StateTree.open(sha256, this.top, this, this.cache)
-    for (const index of this.marked) {
-      const { gte, lt } = shelfRange(index)
-      const inside = [...this.buckets.values()]
-        .filter(({ key }) => Buffer.compare(key, gte) >= 0 && (lt === undefined || Buffer.compare(key, lt) < 0))
-        .sort((a, b) => Buffer.compare(a.key, b.key))
-      tree.restoreShelf(index, shelfOfBuckets(sha256, inside))
-    }
-    return tree
+    const shelves = [...this.shelves.values()].sort((a, b) => Buffer.compare(a.key, b.key))
+    return StateTree.open(sha256, shelves, this, this.cache)
   }
 }
 
-/** One of many paths of one shelf. */
+/** One of many paths that begin with the same 12 bits. */
 export function crowdedPath(fill: number, n: number): Uint8Array {
   const bytes = sha256(Uint8Array.of(n))
   bytes.set([fill, (fill & 0xf0) | ((bytes[1] ?? 0) & 0x0f)])

@@ -1,12 +1,11 @@
 /**
  * Shelves, buckets and the cache over stored pages, one rule at a time:
- * 1. lookups through a shelf that is on disk; what is kept in memory and what is given up; the bound holds after a lookup too;
- * 2. a shelf is read once, and again when it was given up; an update makes a new one, marked until it is saved;
- * 3. pages that are missing, of another tree, or damaged are never believed;
- * 4. the ranges of shelves cover every bucket once; a bucket above the shelves is in none.
+ * 1. lookups through pages that are on disk; what is kept in memory and what is given up; the bound holds after a lookup too;
+ * 2. what an update writes: the buckets that changed, their shelves, nothing else;
+ * 3. pages that are missing, of another tree, or damaged are never believed.
  */
 import { StateTree, type TreeChange, TreeError } from '@kvchain/core/tree'
-import { encodeShelf, PageCache, shelfOfBuckets, shelfRange } from '@kvchain/core/treePages'
+import { BUCKET_LEAVES, PageCache, pageKey, SHELF_LEAVES } from '@kvchain/core/treePages'
 import { verifyProof } from '@kvchain/core/treeProof'
 import { describe, expect, it } from 'vitest'
 import { codeOf, sha256, thrownBy } from './helpers.js'
@@ -16,12 +15,11 @@ const digest = (n: number) => sha256(Uint8Array.of(n, 1))
 const changes = (fill: number, from: number, to: number): TreeChange[] =>
   Array.from({ length: to - from }, (_, i) => ({ path: crowdedPath(fill, from + i), digest: digest(from + i) }))
 
-/** 40 leaves in the first shelf, 40 in the last, committed and saved. */
+/** 40 leaves on the far left, 40 on the far right: a shelf each. */
 function stored(cacheBytes = 1_000_000): { store: PageStore; tree: StateTree } {
   const store = new PageStore(cacheBytes)
   const tree = store.empty().update([...changes(0x00, 0, 40), ...changes(0xff, 100, 140)])
   store.commit(tree)
-  store.checkpoint(tree)
   return { store, tree }
 }
 
@@ -33,9 +31,9 @@ function counted(store: PageStore): { buckets: number; shelves: number } {
     counts.buckets++
     return bucket(key)
   }
-  store.shelf = (index) => {
+  store.shelf = (key) => {
     counts.shelves++
-    return shelf(index)
+    return shelf(key)
   }
   return counts
 }
@@ -47,7 +45,7 @@ describe('lookups', () => {
       for (const n of [0, 17, 39]) expect(one.digestAt(crowdedPath(0x00, n))).toEqual(digest(n))
       for (const n of [100, 139]) expect(one.digestAt(crowdedPath(0xff, n))).toEqual(digest(n))
       for (const n of [40, 99]) expect(one.digestAt(crowdedPath(0x00, n))).toBeUndefined()
-      // Beside every bucket: a path that no leaf comes near.
+      // Beside every shelf: a path that no leaf comes near.
       expect(one.digestAt(new Uint8Array(32).fill(0x80))).toBeUndefined()
     }
     expect(StateTree.empty(sha256).digestAt(crowdedPath(0, 1))).toBeUndefined()
@@ -55,18 +53,19 @@ describe('lookups', () => {
     expect(tree.size).toBe(80)
   })
 
-  it('read a page once while there is room, and each time when there is none', () => {
+  it('read a shelf once while there is room, and each time when there is none', () => {
     const { store } = stored()
     const roomy = store.open()
     const counts = counted(store)
+    const buckets = [...store.buckets.values()].filter(({ key }) => key[0] === 0).length
     for (let i = 0; i < 3; i++) roomy.digestAt(crowdedPath(0x00, 7))
-    expect(counts).toEqual({ buckets: 1, shelves: 1 })
+    expect(counts).toEqual({ buckets, shelves: 1 })
 
     const narrow = stored(0)
     const tight = narrow.store.open()
     const again = counted(narrow.store)
     for (let i = 0; i < 3; i++) expect(tight.digestAt(crowdedPath(0x00, 7))).toEqual(digest(7))
-    expect(again).toEqual({ buckets: 3, shelves: 3 })
+    expect(again).toEqual({ buckets: 3 * buckets, shelves: 3 })
     expect(narrow.store.cachedBytes).toBe(0)
   })
 
@@ -86,40 +85,62 @@ describe('lookups', () => {
 })
 
 describe('updates', () => {
-  it('mark the shelves that they touch until these are saved, and only these', () => {
+  it('write the buckets that they change and the shelves of these, once', () => {
     const { store, tree } = stored()
-    expect([...tree.unsavedShelves()]).toEqual([])
     const next = tree.update([{ path: crowdedPath(0xff, 100), digest: digest(1) }])
-    expect([...next.pages.shelves]).toEqual([4_095])
-    expect([...next.unsavedShelves()].map(({ index }) => index)).toEqual([4_095])
-    store.commit(next)
-    const [unsaved] = next.unsavedShelves()
-    store.checkpoint(next)
-    expect([...next.unsavedShelves()]).toEqual([])
-    expect(store.shelf(4_095)).toEqual(unsaved && encodeShelf(unsaved.root))
+    expect(store.commit(next)).toEqual({ buckets: 1, shelves: 1, removed: 0 })
+    next.writePages(() => expect.fail('all is written'))
     expect(store.open().root).toEqual(next.root)
+    const none = next.update([])
+    expect(store.commit(none)).toEqual({ buckets: 0, shelves: 0, removed: 0 })
   })
 
-  it('count in the cache only what the disk has, and forget what another page took the place of', () => {
+  it('put as many leaves into buckets and shelves as fit, and one more into two', () => {
+    const store = new PageStore(1_000_000)
+    let tree = store.empty()
+    const all = changes(0x00, 0, 200)
+    const set = (changes: readonly TreeChange[]) => {
+      tree = tree.update(changes)
+      store.commit(tree)
+    }
+    for (const [count, buckets, shelves] of [
+      [BUCKET_LEAVES, 1, 1],
+      [SHELF_LEAVES, undefined, 1],
+    ] as const) {
+      while (tree.size < count) set(all.slice(tree.size, tree.size + 1))
+      if (buckets !== undefined) expect(store.buckets.size).toBe(buckets)
+      expect(store.shelves.size).toBe(shelves)
+      set(all.slice(count, count + 1))
+      expect(Math.max(...[...store.buckets.values()].map(({ content }) => content.length / 64))).toBeLessThanOrEqual(
+        BUCKET_LEAVES,
+      )
+      expect(store.buckets.size).toBeGreaterThan(1)
+      expect(store.shelves.size).toBe(count === SHELF_LEAVES ? 2 : 1)
+    }
+    for (let n = SHELF_LEAVES; n >= 0; n--) {
+      set([{ path: all[n]?.path ?? expect.fail('a path'), digest: undefined }])
+      expect(store.shelves.size).toBe(n === 0 ? 0 : 1)
+      if (n > 0 && n <= BUCKET_LEAVES) expect(store.buckets.size).toBe(1)
+    }
+    expect(store.buckets.size).toBe(0)
+  })
+
+  it('count in the cache only what the disk has, and forget what another shelf took the place of', () => {
     const store = new PageStore(1_000_000)
     const tree = store.empty().update(changes(0x00, 0, 40))
     expect(store.cachedBytes).toBe(0)
     store.commit(tree)
-    const buckets = store.cachedBytes
-    expect(buckets).toBeGreaterThan(0)
-    store.checkpoint(tree)
     const all = store.cachedBytes
-    expect(all).toBeGreaterThan(buckets)
+    expect(all).toBeGreaterThan(0)
     // The same leaves anew: the same pages, the same bytes.
     const same = tree.update([{ path: crowdedPath(0x00, 5), digest: digest(9) }])
     store.commit(same)
-    store.checkpoint(same)
     expect(store.cachedBytes).toBe(all)
     const none = same.update(Array.from({ length: 40 }, (_, n) => ({ path: crowdedPath(0x00, n), digest: undefined })))
     store.commit(none)
-    store.checkpoint(none)
     expect(store.cachedBytes).toBe(0)
     expect(store.buckets.size).toBe(0)
+    expect(store.shelves.size).toBe(0)
     expect(none.root).toEqual(StateTree.empty(sha256).root)
   })
 
@@ -130,48 +151,85 @@ describe('updates', () => {
       { path: crowdedPath(0xff, 200), digest: digest(200) },
     ]
     expect(store.open().update(change).root).toEqual(tree.update(change).root)
-    // Down to so few leaves that buckets are joined again.
+    // Down to so few leaves that shelves are joined again.
     const few = Array.from({ length: 36 }, (_, n) => ({ path: crowdedPath(0x00, n), digest: undefined }))
     expect(store.open().update(few).root).toEqual(
       StateTree.empty(sha256).update([...changes(0x00, 36, 40), ...changes(0xff, 100, 140)]).root,
     )
   })
+
+  it('leave the tree that they were made of as it was, also where both are in the same shelf', () => {
+    const { tree } = stored()
+    const before = tree.prove(crowdedPath(0x00, 7))
+    const [root, size] = [tree.root, tree.size]
+    tree.update([
+      { path: crowdedPath(0x00, 7), digest: digest(1) },
+      { path: crowdedPath(0x00, 8), digest: undefined },
+      { path: crowdedPath(0x00, 77), digest: digest(2) },
+    ])
+    expect(tree.root).toEqual(root)
+    expect(tree.size).toBe(size)
+    expect(tree.prove(crowdedPath(0x00, 7))).toEqual(before)
+  })
 })
 
 describe('pages that are not what the tree says', () => {
-  it('are never believed', () => {
+  const path = crowdedPath(0x00, 7)
+
+  it('are never believed: a shelf', () => {
     const { store } = stored()
-    const path = crowdedPath(0x00, 7)
-    const refuse = (spoil: () => void) => {
-      spoil()
-      return thrownBy(() => store.open().digestAt(path)).code
+    const [first, last] = [...store.shelves.entries()]
+    if (first === undefined || last === undefined) throw new TypeError('two shelves')
+    const [name, { key, content }] = first
+    const refusal = (spoiled: Uint8Array | undefined) => {
+      store.shelves.set(name, { key, content })
+      const tree = store.open()
+      if (spoiled === undefined) store.shelves.delete(name)
+      else store.shelves.set(name, { key, content: spoiled })
+      return codeOf(() => tree.digestAt(path))
     }
-    const shelves = new Map(store.shelves)
-    expect(refuse(() => store.shelves.delete(0))).toBe('tree-page')
-    store.shelves.set(0, shelves.get(4_095) ?? new Uint8Array())
-    expect(codeOf(() => store.open().digestAt(path))).toBe('tree-page')
-    store.shelves.set(0, shelves.get(0) ?? new Uint8Array())
-    const [first, second] = [...store.buckets.entries()]
-    if (first === undefined || second === undefined) throw new TypeError('two buckets')
-    for (const [name, held] of [...store.buckets.entries()]) {
-      for (const content of [new Uint8Array(0), held.content.subarray(0, 63), new Uint8Array(64)]) {
-        store.buckets.set(name, { ...held, content })
+    expect(refusal(undefined)).toBe('tree-page')
+    expect(refusal(last[1].content)).toBe('tree-page')
+    expect(refusal(content.subarray(0, 32))).toBe('tree-page')
+    let refused = 0
+    for (let at = 32; at < content.length; at++) {
+      store.shelves.set(name, { key, content })
+      const tree = store.open()
+      store.shelves.set(name, { key, content: content.with(at, 7 ^ (content[at] ?? 0)) })
+      // Where the leaves are found all the same (the place of a last part without any), nothing is lost.
+      try {
+        expect(tree.digestAt(path)).toEqual(digest(7))
+      } catch (error) {
+        if (!(error instanceof TreeError)) throw error
+        expect(error.code).toBe('tree-page')
+        refused++
       }
     }
-    expect(codeOf(() => store.open().digestAt(path))).toBe('tree-page')
+    expect(refused).toBeGreaterThan((content.length - 32) / 2)
   })
 
-  it('a shelf is restored from buckets that make it, and from no others', () => {
+  it('are never believed: a bucket', () => {
+    const { store } = stored()
+    for (const [name, held] of [...store.buckets.entries()].filter(([, { key }]) => key[0] === 0)) {
+      const twice = new Uint8Array(held.content)
+      twice.set(twice.subarray(0, 64), twice.length - 64)
+      const spoiled = [new Uint8Array(0), held.content.subarray(0, 63), new Uint8Array(held.content.length), twice]
+      for (const content of spoiled) {
+        // Once whole, so that no hash of before can help what comes after.
+        expect(store.open().digestAt(path)).toEqual(digest(7))
+        store.buckets.set(name, { ...held, content })
+        if (content !== twice || held.content.length > 64)
+          expect(codeOf(() => store.open().digestAt(path))).toBe('tree-page')
+        store.buckets.set(name, held)
+      }
+    }
+  })
+
+  it('give another root when a hash in a shelf is another', () => {
     const { store, tree } = stored()
-    const opened = store.open()
-    const wrong = shelfOfBuckets(sha256, [])
-    expect(wrong).toBeUndefined()
-    expect(codeOf(() => opened.restoreShelf(0, wrong))).toBe('tree-page')
-    store.marked.add(0)
-    const restored = store.open()
-    expect([...restored.unsavedShelves()].map(({ index }) => index)).toEqual([0])
-    expect(restored.root).toEqual(tree.root)
-    expect(restored.digestAt(crowdedPath(0x00, 7))).toEqual(digest(7))
+    const [name, { key, content }] = [...store.shelves.entries()][0] ?? expect.fail('a shelf')
+    store.shelves.set(name, { key, content: content.with(3, 1 ^ (content[3] ?? 0)) })
+    expect(store.open().root).not.toEqual(tree.root)
   })
 
   it('a tree of a past that is gone does not read on', () => {
@@ -185,29 +243,34 @@ describe('pages that are not what the tree says', () => {
   })
 })
 
-it('the ranges of shelves follow one another; the last has no end', () => {
-  for (const index of [0, 1, 15, 16, 255, 4_094]) expect(shelfRange(index).lt).toEqual(shelfRange(index + 1).gte)
-  expect(shelfRange(0).gte).toEqual(Uint8Array.of(0, 0))
-  expect(shelfRange(0x123).gte).toEqual(Uint8Array.of(0x12, 0x30))
-  expect(shelfRange(4_095)).toEqual({ gte: Uint8Array.of(0xff, 0xf0), lt: undefined })
+it('the name of a page is the first bits of its paths, and their number', () => {
+  const path = new Uint8Array(32).fill(0xff)
+  for (const [depth, ...bytes] of [
+    [0, 0, 0],
+    [1, 0x80, 0],
+    [8, 0xff, 0],
+    [11, 0xff, 0xe0],
+  ] as const) {
+    expect([...pageKey(path, depth)]).toEqual([...bytes, ...new Array<number>(30).fill(0), depth])
+  }
 })
 
 it('a cache gives up what was not used for longest', () => {
   const cache = new PageCache(1_500)
-  const page = (count: number) => ({
-    kind: 'bucket' as const,
+  const shelf = (count: number) => ({
+    kind: 'shelf' as const,
     hash: '',
     count,
-    leaves: new Uint8Array(96 * count),
+    leaves: new Uint8Array(100 * count),
     persisted: true,
   })
-  const [a, b, c] = [page(1), page(2), page(4)]
+  const [a, b, c] = [shelf(1), shelf(2), shelf(4)]
   for (const one of [a, b, c]) cache.use(one)
-  expect(cache.bytes).toBe(3 * 300 + 7 * 96)
+  expect(cache.bytes).toBe(3 * 400 + 700)
   cache.use(a)
   cache.trim()
   expect([a, b, c].map(({ leaves }) => leaves === undefined)).toEqual([false, true, false])
   cache.drop(a)
   cache.drop(a)
-  expect(cache.bytes).toBe(300 + 4 * 96)
+  expect(cache.bytes).toBe(400 + 400)
 })

@@ -135,7 +135,7 @@ class Check {
     await this.checkCount(database, 'undo', main.length)
     const pages = new TreeStore(database, { cacheBytes: DEFAULT_TREE_CACHE_BYTES }, this.options.runtime.log)
     const tree = await pages.openPages()
-    if (tree === undefined || !equalBytes(tree.root, tip.header.stateRoot)) {
+    if (!equalBytes(tree.root, tip.header.stateRoot)) {
       this.note('the state tree does not have the state root of the tip')
       return
     }

@@ -375,6 +375,6 @@ export class Chain extends BaseService {
 
   protected async onStop(): Promise<void> {
     // After the change under way.
-    if (this.isLoaded) await this.mutex.run(() => this.deps.store.checkpoint(this.stateTree_))
+    await this.mutex.run(async () => {})
   }
 }

@@ -16,7 +16,6 @@ const STEPS = [
   'store-block',
   'mark-invalid',
   /** Shelves of the state tree, and their marks off. */
-  'checkpoint',
   /** A part of the state tree made anew. */
   'tree-part',
   /** A client's write, before it is answered. */

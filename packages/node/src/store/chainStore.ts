@@ -30,7 +30,8 @@ import { sha256 } from '../crypto/sodium.js'
 import type { StoreError } from '../runtime/errors.js'
 import type { Failpoints } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
-import { Batch, type Database } from './database.js'
+import { Batch } from './batch.js'
+import type { Database } from './database.js'
 import {
   accountOf,
   checkNetwork,
@@ -348,11 +349,6 @@ export class ChainStore implements StateReader {
     await this.commit('disconnect', batch, tree, header.height - 1)
   }
 
-  /** Writes what the tree can be opened from without work. Part of a stop in good order. */
-  checkpoint(tree: StateTree): Promise<void> {
-    return this.pages.checkpoint(tree)
-  }
-
   private async commit(step: 'connect' | 'disconnect', batch: Batch, tree: StateTree, height: number): Promise<void> {
     this.isWriting = true
     try {
@@ -364,7 +360,6 @@ export class ChainStore implements StateReader {
     } finally {
       this.isWriting = false
     }
-    if (this.pages.isCheckpointDue(tree)) await this.pages.checkpoint(tree)
   }
 
   private revertEntry(batch: Batch, key: Uint8Array, before: Entry | undefined): void {

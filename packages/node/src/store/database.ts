@@ -9,41 +9,10 @@ import { StoreError } from '../runtime/errors.js'
 import { type FailpointStep, type Failpoints, NO_FAILPOINTS } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
+import type { Batch } from './batch.js'
 import type { Engine, EngineSnapshot } from './engine.js'
 import { type KeyRange, kindRange, type RecordKind } from './schema.js'
-import { seal, unseal } from './seal.js'
-
-interface PutOperation {
-  readonly type: 'put'
-  readonly key: Uint8Array
-  readonly value: Uint8Array
-}
-
-interface DeleteOperation {
-  readonly type: 'del'
-  readonly key: Uint8Array
-}
-
-/** Changes that are written all together or not at all. */
-export class Batch {
-  readonly operations: (PutOperation | DeleteOperation)[] = []
-
-  put(key: Uint8Array, content: Uint8Array): this {
-    this.operations.push({ type: 'put', key, value: seal(key, content) })
-    return this
-  }
-
-  /** For content that its own key authenticates. */
-  putBare(key: Uint8Array, value: Uint8Array): this {
-    this.operations.push({ type: 'put', key, value })
-    return this
-  }
-
-  delete(key: Uint8Array): this {
-    this.operations.push({ type: 'del', key })
-    return this
-  }
-}
+import { unseal } from './seal.js'
 
 /** Why the operating system keeps a database from being opened that may well be whole. */
 const NOT_DAMAGE = /Permission denied|Read-only file system|No space left|Too many open files|Input\/output error/
@@ -208,10 +177,7 @@ export class Database extends BaseService {
     try {
       // Half the cost of a batch given as an array, which is copied operation by operation, options and all.
       const chained = this.level.batch()
-      for (const operation of batch.operations) {
-        if (operation.type === 'put') chained.put(operation.key, operation.value)
-        else chained.del(operation.key)
-      }
+      batch.replay(chained)
       await chained.write({ sync })
     } catch (error) {
       if (hasCode(error, 'LEVEL_CORRUPTION')) throw this.damage('the database cannot be written', {}, error)

@@ -12,7 +12,7 @@ import { type Outcome, readOutcome, writeOutcome } from '@kvchain/core/outcome'
 import type { Transaction } from '@kvchain/core/transaction'
 import { sha256 } from '../crypto/sodium.js'
 import { StoreError } from '../runtime/errors.js'
-import type { Batch } from './database.js'
+import type { Batch } from './batch.js'
 import { recordKey, SCHEMA_VERSION } from './schema.js'
 
 /** A header as it is kept. */

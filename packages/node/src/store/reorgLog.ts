@@ -1,6 +1,7 @@
 /** Reorgs that this node saw, the last so many. Owns their numbering; what a reorg is, is the chain's to say. */
 import { fromUtf8 } from '@kvchain/core/bytes'
-import { Batch, type Database } from './database.js'
+import { Batch } from './batch.js'
+import type { Database } from './database.js'
 import { recordKey } from './schema.js'
 
 /** A version that a reorg took from a key. */

@@ -2,7 +2,7 @@
  * The layout of the database on one page. One byte names the kind of record, the rest is fixed-width, so that records of a kind sort
  * together and in a useful order. Every record but a value ends in a seal (seal.ts). (protocol.md section 12)
  *
- *   M name                  meta: schema version, genesis hash, tip hash, top of the state tree
+ *   M name                  meta: schema version, genesis hash, tip hash
  *   H height(4) hash(32)    header (184 bytes), flag: 1 when found invalid
  *   B hash(32)              body: transactions without values, and outcomes
  *   V digest(32)            value; its digest is its seal
@@ -12,9 +12,8 @@
  *   e path(32) version(8)   every version of an entry
  *   A public key(32)        account
  *   U hash(32)              undo of a block of the main chain
- *   N bucket key(33)        bucket of the state tree: path(32) and digest(32) of each leaf
- *   S shelf(2)              shelf of the state tree, as of the last checkpoint
- *   X shelf(2)              mark: that shelf changed since the last checkpoint
+ *   N page key(33)          bucket of the state tree: path(32) and digest(32) of each leaf
+ *   S page key(33)          shelf of the state tree: its hash, and which buckets it has
  *   J txid(32)              own transaction that is not settled yet
  *   P                       addresses of peers
  *   P "bans"                who is shut out
@@ -24,7 +23,7 @@ import { concatBytes, fromUtf8 } from '@kvchain/core/bytes'
 import { encodeWith } from '@kvchain/core/codec'
 
 /** Raised whenever a record changes its shape. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 const PREFIX = {
   meta: 0x4d,
@@ -39,7 +38,6 @@ const PREFIX = {
   undo: 0x55,
   bucket: 0x4e,
   shelf: 0x53,
-  shelfMark: 0x58,
   journal: 0x4a,
   peers: 0x50,
   reorg: 0x52,
@@ -67,7 +65,7 @@ function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
 }
 
 export const recordKey = {
-  meta: (name: 'schema' | 'genesis' | 'tip' | 'tree') => keyed('meta', fromUtf8(name)),
+  meta: (name: 'schema' | 'genesis' | 'tip') => keyed('meta', fromUtf8(name)),
   header: (height: number, hash: Uint8Array) => encodeWith((w) => w.u8(PREFIX.header).u32(height).fixed(hash), 37),
   body: (hash: Uint8Array) => keyed('body', hash),
   value: (digest: Uint8Array) => keyed('value', digest),
@@ -77,9 +75,8 @@ export const recordKey = {
   version: (path: Uint8Array, version: number) => encodeWith((w) => w.u8(PREFIX.version).fixed(path).u64(version), 41),
   account: (publicKey: Uint8Array) => keyed('account', publicKey),
   undo: (hash: Uint8Array) => keyed('undo', hash),
-  bucket: (bucketKey: Uint8Array) => keyed('bucket', bucketKey),
-  shelf: (index: number) => encodeWith((w) => w.u8(PREFIX.shelf).u16(index), 3),
-  shelfMark: (index: number) => encodeWith((w) => w.u8(PREFIX.shelfMark).u16(index), 3),
+  bucket: (pageKey: Uint8Array) => keyed('bucket', pageKey),
+  shelf: (pageKey: Uint8Array) => keyed('shelf', pageKey),
   journal: (txid: Uint8Array) => keyed('journal', txid),
   peers: () => keyed('peers', new Uint8Array(0)),
   bans: () => keyed('peers', fromUtf8('bans')),

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type Block, encodeBlock } from '@kvchain/core/block'
 import { fromUtf8 } from '@kvchain/core/bytes'
 import { hex } from '@kvchain/node/runtime/hex'
-import { Batch } from '@kvchain/node/store/database'
+import { Batch } from '@kvchain/node/store/batch'
 import { recordKey } from '@kvchain/node/store/schema'
 import { account, easyNetworkJson, TestLedger } from './ledger.js'
 

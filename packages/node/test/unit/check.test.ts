@@ -8,9 +8,10 @@ import { sha256 } from '@kvchain/node/crypto/sodium'
 import { Ledger } from '@kvchain/node/ledger'
 import { NO_FAILPOINTS } from '@kvchain/node/runtime/failpoints'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
-import { Batch, Database } from '@kvchain/node/store/database'
+import { Batch } from '@kvchain/node/store/batch'
+import { Database } from '@kvchain/node/store/database'
 import { lockFolder, markSuspect } from '@kvchain/node/store/folders'
-import { recordKey } from '@kvchain/node/store/schema'
+import { recordKey, SCHEMA_VERSION } from '@kvchain/node/store/schema'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { account, easyNetwork, TestLedger } from '../helpers/ledger.js'
 
@@ -70,9 +71,9 @@ test.each<[string, string, () => Batch]>([
   ['an index', 'the index of the main chain is not that of the tip', () => new Batch().delete(recordKey.mainChain(2))],
   ['the tip', 'the data folder has lost its tip record', () => new Batch().delete(recordKey.meta('tip'))],
   [
-    'the top',
+    'a shelf',
     'the state tree does not have the state root of the tip',
-    () => new Batch().delete(recordKey.meta('tree')),
+    () => new Batch().delete(recordKey.shelf(new Uint8Array(33))),
   ],
   [
     'a header',
@@ -132,27 +133,30 @@ test('a folder that is in use, marked, empty, or of another network is not looke
   ])
 })
 
-test.each([0, 2])('a folder of schema %i is refused and left as it is, marked or not', async (version) => {
-  const schema = (number: number) =>
-    new Batch().put(
-      recordKey.meta('schema'),
-      encodeWith((writer) => writer.u32(number), 4),
-    )
-  await change(schema(version))
-  const open = async () => {
-    const options = { network: made.network, dataDir: made.folder, verifyThreads: 0 }
-    const ledger = new Ledger(options, { runtime, failpoints, onFatal: () => {} })
-    await ledger.start()
-    const root = ledger.chain.tip.header.height
-    await ledger.stop()
-    return root
-  }
-  const age = version === 0 ? /an older kvchain \(schema 0/ : /a newer kvchain \(schema 2/
-  for (const isMarked of [false, true]) {
-    if (isMarked) markSuspect({ dataDir: made.folder, failpoints }, 'a test')
-    await expect(open()).rejects.toMatchObject({ code: 'store-schema', message: expect.stringMatching(age) })
-  }
-  await change(schema(1))
-  expect([...(await check()).problems]).toEqual([])
-  expect(await open()).toBe(6)
-})
+test.each([SCHEMA_VERSION - 1, SCHEMA_VERSION + 1])(
+  'a folder of schema %i is refused and left as it is, marked or not',
+  async (version) => {
+    const schema = (number: number) =>
+      new Batch().put(
+        recordKey.meta('schema'),
+        encodeWith((writer) => writer.u32(number), 4),
+      )
+    await change(schema(version))
+    const open = async () => {
+      const options = { network: made.network, dataDir: made.folder, verifyThreads: 0 }
+      const ledger = new Ledger(options, { runtime, failpoints, onFatal: () => {} })
+      await ledger.start()
+      const root = ledger.chain.tip.header.height
+      await ledger.stop()
+      return root
+    }
+    const age = new RegExp(`${version < SCHEMA_VERSION ? 'an older' : 'a newer'} kvchain \\(schema ${version}`)
+    for (const isMarked of [false, true]) {
+      if (isMarked) markSuspect({ dataDir: made.folder, failpoints }, 'a test')
+      await expect(open()).rejects.toMatchObject({ code: 'store-schema', message: expect.stringMatching(age) })
+    }
+    await change(schema(SCHEMA_VERSION))
+    expect([...(await check()).problems]).toEqual([])
+    expect(await open()).toBe(6)
+  },
+)

@@ -55,7 +55,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
-/** Keys whose paths in the state tree begin with the same 12 bits: so many that the tree gets a shelf, which checkpoints write. */
+/** Keys whose paths in the state tree begin with the same 12 bits: so many that the tree has buckets to divide there. */
 function crowdedKeys(count: number): string[] {
   const keys: string[] = []
   for (let n = 0; keys.length < count; n++) {

@@ -11,7 +11,8 @@ import { encodeProof, type TreeProof, verifyProof } from '@kvchain/core/treeProo
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import { hex } from '@kvchain/node/runtime/hex'
 import { silentLog } from '@kvchain/node/runtime/runtime'
-import { Batch, Database } from '@kvchain/node/store/database'
+import { Batch } from '@kvchain/node/store/batch'
+import { Database } from '@kvchain/node/store/database'
 import { recordKey } from '@kvchain/node/store/schema'
 import { TreeStore } from '@kvchain/node/store/treeStore'
 import { afterEach, expect, test } from 'vitest'
@@ -80,12 +81,12 @@ class Fixture {
   }
 }
 
-/** Sets, changes and removals, some 2,000 leaves in all: deep enough for shelves once `spread` is small. */
+/** Sets, changes and removals, some 2,000 leaves in all: deep enough to be crowded once `spread` is small. */
 function step(round: number, spread: number): TreeChange[] {
   const changes = new Map<string, TreeChange>()
   for (let i = 0; i < 300; i++) {
     const path = numbered((round * 131 + i * 17) % 2_000)
-    // Few first bits, so that paths crowd below few shelves.
+    // Few first bits, so that paths crowd together.
     if (spread < 256) path[0] = (path[0] ?? 0) % spread
     if (spread < 256) path[1] = 0
     const removed = (round + i) % 5 === 0
@@ -96,12 +97,11 @@ function step(round: number, spread: number): TreeChange[] {
 
 test.each([
   ['spread out', 256],
-  ['crowded below four shelves', 4],
+  ['crowded in four places', 4],
 ])('without a cache it equals a tree in memory: %s', async (_, spread) => {
   const a = await Fixture.open(0)
   for (let round = 0; round < 30; round++) {
     await a.commit(step(round, spread))
-    if (round % 7 === 6) await a.store.checkpoint(a.tree)
     expect(hex(a.tree.root)).toBe(hex(a.fresh().root))
     expect(a.tree.size).toBe(a.expected.size)
   }
@@ -117,13 +117,12 @@ test.each([
   await a.database.stop()
 })
 
-test.each([256, 4])('opens without a rebuild, after a checkpoint and after a crash (spread %i)', async (spread) => {
+test.each([256, 4])('opens without a rebuild, after a crash as after a stop (spread %i)', async (spread) => {
   const a = await Fixture.open(1 << 20)
   for (let round = 0; round < 10; round++) await a.commit(step(round, spread))
   const crashed = await a.reopen()
   expect(crashed.rebuilt).toBe(false)
   expect(hex(crashed.tree.root)).toBe(hex(a.tree.root))
-  await a.store.checkpoint(a.tree)
   await a.commit(step(11, spread))
   const again = await a.reopen()
   expect(again.rebuilt).toBe(false)
@@ -149,7 +148,6 @@ test('pages of another state are made anew', async () => {
 test('a bucket that is another’s is noticed when it is read', async () => {
   const a = await Fixture.open(0)
   for (let round = 0; round < 5; round++) await a.commit(step(round, 256))
-  await a.store.checkpoint(a.tree)
   const keys: Uint8Array[] = []
   for await (const { key } of a.database.scan('bucket')) keys.push(key.subarray(1))
   const [first, second] = keys
@@ -167,7 +165,7 @@ test('a tree of the past does not read from the present', async () => {
   const old = a.tree
   const before = a.fresh()
   const paths = [...a.expected.values()].map(({ path }) => path)
-  await a.commit(step(6, 256))
+  await a.commit(step(6, 256).slice(0, 3))
   let stale = 0
   for (const path of paths) {
     try {

@@ -4,7 +4,8 @@
  */
 import { fromUtf8 } from '@kvchain/core/bytes'
 import type { Log } from '../../runtime/runtime.js'
-import { Batch, type Database } from '../../store/database.js'
+import { Batch } from '../../store/batch.js'
+import type { Database } from '../../store/database.js'
 import { recordKey } from '../../store/schema.js'
 import { unseal } from '../../store/seal.js'
 import type { Ban } from './bans.js'

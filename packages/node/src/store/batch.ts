@@ -1,0 +1,78 @@
+/**
+ * Changes of the database that are made all together or not at all. Owns how they are held until then: in one stretch of bytes, since an
+ * object for each key and value of a large block would cost more than writing them.
+ */
+import { SEAL_BYTES, sealInto } from './seal.js'
+
+/** What takes the changes in, one after the other. Must be done with key and value when it returns. */
+export interface BatchTarget {
+  put(key: Uint8Array, value: Uint8Array): unknown
+  del(key: Uint8Array): unknown
+}
+
+const FIRST_BYTES = 1024
+/** In place of a value's length. */
+const REMOVED = -1
+
+export class Batch {
+  private bytes = new Uint8Array(FIRST_BYTES)
+  private end = 0
+  /** Length of key and of value, for each change. */
+  private readonly lengths: number[] = []
+
+  get count(): number {
+    return this.lengths.length / 2
+  }
+
+  /** A record with its seal. */
+  put(key: Uint8Array, content: Uint8Array): this {
+    this.append(key, content, SEAL_BYTES)
+    sealInto(this.bytes, this.end - key.length - content.length - SEAL_BYTES, this.end - SEAL_BYTES)
+    return this
+  }
+
+  /** For content that its own key authenticates. */
+  putBare(key: Uint8Array, value: Uint8Array): this {
+    this.append(key, value, 0)
+    return this
+  }
+
+  delete(key: Uint8Array): this {
+    this.reserve(key.length)
+    this.bytes.set(key, this.end)
+    this.end += key.length
+    this.lengths.push(key.length, REMOVED)
+    return this
+  }
+
+  /** Hands over every change, in order. */
+  replay(target: BatchTarget): void {
+    let at = 0
+    for (let i = 0; i < this.lengths.length; i += 2) {
+      const [keyLength = 0, valueLength = 0] = [this.lengths[i], this.lengths[i + 1]]
+      const key = this.bytes.subarray(at, at + keyLength)
+      at += keyLength
+      if (valueLength === REMOVED) {
+        target.del(key)
+        continue
+      }
+      target.put(key, this.bytes.subarray(at, at + valueLength))
+      at += valueLength
+    }
+  }
+
+  private append(key: Uint8Array, content: Uint8Array, spare: number): void {
+    this.reserve(key.length + content.length + spare)
+    this.bytes.set(key, this.end)
+    this.bytes.set(content, this.end + key.length)
+    this.end += key.length + content.length + spare
+    this.lengths.push(key.length, content.length + spare)
+  }
+
+  private reserve(count: number): void {
+    if (this.end + count <= this.bytes.length) return
+    const larger = new Uint8Array(2 * (this.end + count))
+    larger.set(this.bytes)
+    this.bytes = larger
+  }
+}
