@@ -70,8 +70,6 @@ export class Chain extends BaseService {
   private tip_: ChainNode
   private stateTree_: StateTree
   private committing: Promise<void> | undefined
-  /** Whether `stateTree_` is the store's. */
-  private isLoaded = false
 
   constructor(
     network: Network,
@@ -368,7 +366,6 @@ export class Chain extends BaseService {
     this.tip_ = tip
     const main = [this.genesis.hash, ...pathBetween(this.tree.genesis, tip).map(({ hash }) => hash)]
     this.stateTree_ = await store.openState(tip.header, main)
-    this.isLoaded = true
     await this.mutex.run(() => this.activateBest())
     this.log.info({ height: this.tip_.header.height, headers: this.tree.size }, 'chain loaded')
   }
