@@ -126,6 +126,12 @@ function withDaemon(command: Command): Command {
     .option('--bootstrap <multiaddr>', 'member to connect to at first; may be repeated', collect)
     .option('--no-mdns', 'do not look for members on the LAN')
     .option('--no-peer-exchange', 'connect to nobody that others tell of or that was met before, and tell nobody')
+    .option(
+      '--allow <peer|addresses>',
+      'peer id, or addresses such as 192.0.2.0/24; with any, nobody else; may be repeated',
+      collect,
+    )
+    .option('--deny <peer|addresses>', 'the same, to be kept out; may be repeated', collect)
     .option('--mine [always|pending]', 'mine: always, or only while something waits; alone, what the network suggests')
     .option('--miner-threads <n>', 'threads that mine (1)')
     .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')

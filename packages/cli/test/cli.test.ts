@@ -398,6 +398,11 @@ describe('against a daemon', () => {
           { peerId: 'p\u001b', address: '/ip4/1.2.3.4', direction: 'inbound', connectedMs: 61_000, agent: 'a\u202eb' },
         ],
       }),
+      net_bans: () => ({
+        bans: [{ target: '192.0.2.0/24', untilMs: 0, by: 'operator', times: 0, reason: 'r\u001b' }],
+      }),
+      net_ban: () => ({ target: 'p', untilMs: 0, by: 'operator', times: 0, reason: 'by hand' }),
+      net_unban: () => ({ lifted: false }),
       kv_history: () => ({
         key: 'k',
         keyEncoding: 'utf8',
@@ -474,6 +479,9 @@ describe('against a daemon', () => {
       return out
     }
     expect(await shown('peers')).toMatch(/^PEER .*\np\\x1b .* inbound .* 1 min 1 s .* \? .* a\\u\{202e\}b\n$/)
+    expect(await shown('bans')).toMatch(/^TARGET .*\n192\.0\.2\.0\/24 +1970\S+ +operator +0 +r\\x1b\n$/)
+    expect(await shown('ban', 'p', '--seconds', '60')).toMatch(/\np +1970/)
+    expect(await shown('unban', 'p\u0007')).toBe('p\\x07 was not banned\n')
     expect(await shown('history', 'k')).toMatch(/VERSION.*\n.*\(deleted\)\n.*x\\x0ay\n$/)
     expect(await shown('status')).toMatch(/mining +pending, at work, 1\.2 MH\/s, 2 threads\n[\s\S]*up +1 d 1 h\n/)
     expect(await shown('balance')).toMatch(/^balance +5\n/)
@@ -576,5 +584,5 @@ test('the launchers are named in package.json and say what to do when nothing is
     const code = await new Promise<number | null>((done) => child.on('close', done))
     expect({ code, err }).toEqual({ code: 1, err: `${name}: not built yet; run: npm ci && npm run build\n` })
   }
-  expect(Object.keys(CONTRACT)).toHaveLength(27)
+  expect(Object.keys(CONTRACT)).toHaveLength(30)
 })

@@ -10,6 +10,7 @@ import { chainMethods } from './contract/chain.js'
 import { coinMethods } from './contract/coin.js'
 import { explain, type Problem } from './contract/explain.js'
 import { kvMethods } from './contract/kv.js'
+import { netMethods } from './contract/net.js'
 import { nodeMethods } from './contract/node.js'
 import { proofMethods } from './contract/proof.js'
 import { txMethods } from './contract/tx.js'
@@ -26,6 +27,7 @@ export const CONTRACT = {
   ...coinMethods,
   ...txMethods,
   ...chainMethods,
+  ...netMethods,
   ...nodeMethods,
 }
 

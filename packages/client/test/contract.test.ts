@@ -27,7 +27,7 @@ describe('the table', () => {
     expect([...METHOD_NAMES].sort()).toEqual(
       [
         'chain_block chain_headers chain_reorgs chain_tip coin_balance coin_fee coin_send kv_access kv_batch kv_delete kv_get',
-        'kv_history kv_prove kv_put kv_scan kv_watch net_peers node_backup node_status node_stop rpc.discover',
+        'kv_history kv_prove kv_put kv_scan kv_watch net_ban net_bans net_peers net_unban node_backup node_status node_stop rpc.discover',
         'tx_follow tx_get tx_pending tx_status tx_submit tx_wait',
       ]
         .join(' ')

@@ -18,6 +18,7 @@ import { PowPool } from './miner/powPool.js'
 import { Gossip } from './net/gossip.js'
 import { Host } from './net/host.js'
 import { peerBook } from './net/peers/peerBook.js'
+import type { PeerManager } from './net/peers/peerManager.js'
 import type { Relay } from './net/relay.js'
 import { Streams } from './net/streams.js'
 import { makePeering } from './peering.js'
@@ -25,6 +26,7 @@ import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
 import type { CallRecord } from './rpc/dispatcher.js'
 import { kvHandlers } from './rpc/kvHandlers.js'
+import { netHandlers } from './rpc/netHandlers.js'
 import { type NodeFacts, nodeHandlers } from './rpc/nodeHandlers.js'
 import { proofHandlers } from './rpc/proofHandlers.js'
 import { Prover } from './rpc/prover.js'
@@ -49,6 +51,10 @@ export interface NodeOptions {
   readonly mdns: boolean
   /** Whether it connects to peers that others tell of or that it met before, and tells others of its own. Default true. */
   readonly peerExchange?: boolean
+  /** Peer ids, IP addresses and ranges of those: with any, nobody else is let in or dialled. */
+  readonly allow?: readonly string[]
+  /** Who is neither let in nor dialled, whatever `allow` says. */
+  readonly deny?: readonly string[]
   readonly mine: MiningMode
   readonly minerThreads: number
   readonly rpcSocket: string
@@ -102,6 +108,7 @@ interface Net {
   readonly host: Host
   readonly sync: Sync
   readonly relay: Relay
+  readonly peers: PeerManager
 }
 
 /** What the HTTP server looks at, besides the handlers. */
@@ -189,11 +196,13 @@ export class KvNode extends BaseService {
         bootstrap: options.bootstrap,
         maxPeers: MAX_CONNECTIONS / 2,
         exchange: options.peerExchange ?? true,
+        allow: options.allow ?? [],
+        deny: options.deny ?? [],
       },
       { runtime, ledger, transport: { host, streams, gossip }, book: peerBook(ledger.database, runtime.log) },
     )
     for (const service of [host, streams, gossip, sync, relay, peers]) await this.begin(service)
-    return { host, sync, relay }
+    return { host, sync, relay, peers }
   }
 
   /** What the node does for its clients and for itself: answers, and mines. */
@@ -236,6 +245,7 @@ export class KvNode extends BaseService {
       ...chainHandlers(statusContext, writer, waiter, reorgLog),
       kv_watch: (params: Params<'kv_watch'>, { signal }: HandlerContext) => watcher.watch(params, signal),
       ...proofHandlers(context, prover),
+      ...netHandlers(net),
       ...nodeHandlers(context, { ...facts, version }),
     }
     const parts = { chain, mempool, miner, reorgs, net, powPool }
@@ -302,18 +312,6 @@ export class KvNode extends BaseService {
           address,
         },
       }),
-      peers: () =>
-        host.peers().map(({ peerId, address: at, direction, connectedForMs, agent }) => {
-          const status = sync.statusOf(peerId)
-          return {
-            peerId,
-            address: at,
-            direction,
-            connectedMs: Math.round(connectedForMs),
-            ...(status === undefined ? {} : { height: status.height }),
-            ...(agent === undefined ? {} : { agent }),
-          }
-        }),
       backup: (params, signal) => this.backup(ledger, params, signal),
       requestStop: () => {
         runtime.timers.after(STOP_DELAY_MS, () => this.stopRequest())

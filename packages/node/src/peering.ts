@@ -30,6 +30,9 @@ export interface PeeringOptions {
   readonly targetOutbound?: number
   /** Whether peers that others tell of, or that were met before, are dialled, and others told. Default true. */
   readonly exchange?: boolean
+  /** Peer ids and address ranges; see PeerManagerOptions. */
+  readonly allow?: readonly string[]
+  readonly deny?: readonly string[]
 }
 
 export interface PeeringDeps {

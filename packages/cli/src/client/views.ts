@@ -1,7 +1,7 @@
 /** The client's answers as people read them. Everything that came from the network is escaped on its way here. */
 import type { Result } from '@kvchain/client/contract'
 import type { KvEntry, KvScanned } from '@kvchain/client/contract/kv'
-import type { NetPeer } from '@kvchain/client/contract/node'
+import type { NetBan, NetPeer } from '@kvchain/client/contract/net'
 import type { TxDetail, TxOperation, TxState, TxStatus } from '@kvchain/client/contract/tx'
 import type { KvEvent } from '@kvchain/client/contract/watch'
 import { fieldLines, printable, shortened, tableLines } from '../terminal.js'
@@ -49,6 +49,20 @@ export function peersView(peers: readonly NetPeer[]): string {
       duration(connectedMs),
       height ?? '?',
       shortened(agent ?? '', VALUE_WIDTH),
+    ]),
+  )
+}
+
+export function bansView(bans: readonly NetBan[]): string {
+  if (bans.length === 0) return 'nobody is banned\n'
+  return tableLines(
+    ['TARGET', 'UNTIL', 'BY', 'TIMES', 'REASON'],
+    bans.map(({ target, untilMs, by, times, reason }) => [
+      target,
+      time(untilMs),
+      by,
+      times,
+      shortened(reason, VALUE_WIDTH),
     ]),
   )
 }

@@ -73,6 +73,8 @@ async function nodeOptions(settings: Settings, network: Network): Promise<NodeOp
     bootstrap: settings.bootstrap,
     mdns: settings.mdns,
     peerExchange: settings.peerExchange,
+    allow: settings.allow ?? [],
+    deny: settings.deny ?? [],
     mine: settings.mine === 'default' ? network.policy.mining : settings.mine,
     minerThreads: settings.minerThreads,
     rpcSocket: settings.rpcSocket === undefined ? defaultSocketPath(dataDir) : checkSocketPath(settings.rpcSocket),

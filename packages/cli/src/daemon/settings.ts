@@ -23,6 +23,9 @@ export interface Settings {
   readonly mdns: boolean
   /** Whether peers are told of by others, and remembered. */
   readonly peerExchange: boolean
+  /** Peer ids, addresses and ranges of those. */
+  readonly allow?: readonly string[]
+  readonly deny?: readonly string[]
   readonly mine: (typeof MINING_MODES)[number]
   readonly minerThreads: number
   readonly rpcSocket?: string
@@ -104,6 +107,16 @@ const SETTINGS: { readonly [K in keyof Complete]: Setting<Complete[K]> } = {
     schema: YES_NO,
     help: 'whether to connect to members that others tell of, and that were met before; if not, neither are others told',
   },
+  allow: {
+    read: (texts) => texts,
+    schema: TEXTS,
+    help: 'peer ids and address ranges; with any, nobody else is let in or dialled',
+  },
+  deny: {
+    read: (texts) => texts,
+    schema: TEXTS,
+    help: 'peer ids and address ranges that are neither let in nor dialled',
+  },
   mine: {
     read: (texts, source) => {
       const text = single(texts, source)
@@ -172,7 +185,7 @@ export function configSchema(): object {
   }
 }
 
-const LISTS: readonly string[] = ['listen', 'bootstrap']
+const LISTS: readonly string[] = ['listen', 'bootstrap', 'allow', 'deny']
 /** True unless said otherwise: their flags, and their names in a file, may begin with `no-`. */
 export const NEGATABLE = ['mdns', 'peerExchange'] as const
 

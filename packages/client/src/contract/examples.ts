@@ -264,6 +264,20 @@ export const EXAMPLES: { readonly [M in MethodName]: Example<M> } = {
       ],
     },
   },
+  net_bans: {
+    params: {},
+    result: {
+      bans: [
+        { target: PEER, untilMs: 1_700_000_600_000, reason: 'block-pow', by: 'node', times: 1 },
+        { target: '198.51.100.0/24', untilMs: 1_700_086_400_000, reason: 'by hand', by: 'operator', times: 0 },
+      ],
+    },
+  },
+  net_ban: {
+    params: { target: '198.51.100.0/24', seconds: 86_400 },
+    result: { target: '198.51.100.0/24', untilMs: 1_700_086_400_000, reason: 'by hand', by: 'operator', times: 0 },
+  },
+  net_unban: { params: { target: '198.51.100.0/24' }, result: { lifted: true } },
   node_backup: {
     params: { path: '/var/backups/kvchain/dev.kvbackup' },
     result: { path: '/var/backups/kvchain/dev.kvbackup', records: 3177, headers: 1042, bytes: 1_410_233 },

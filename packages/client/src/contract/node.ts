@@ -1,4 +1,4 @@
-/** The daemon's own methods: how it is, whom it knows, stop, and what it can be asked. */
+/** The daemon's own methods: how it is, backup, stop, and what it can be asked. */
 import { type Static, Type } from 'typebox'
 import { Address, Count, closed, Hash, type MethodSpec, Tip } from './schemas.js'
 
@@ -26,16 +26,6 @@ export const NodeStatus = closed({
 })
 export type NodeStatus = Static<typeof NodeStatus>
 
-export const NetPeer = closed({
-  peerId: Type.String(),
-  address: Type.String(),
-  direction: Type.Enum(['inbound', 'outbound']),
-  connectedMs: Type.Integer({ minimum: 0, description: 'for how long it has been connected' }),
-  height: Type.Optional(Count),
-  agent: Type.Optional(Type.String()),
-})
-export type NetPeer = Static<typeof NetPeer>
-
 /** Loose on purpose: the OpenRPC specification defines the rest of it. */
 const OpenRpc = Type.Object({
   openrpc: Type.String(),
@@ -48,12 +38,6 @@ export const nodeMethods = {
     summary: 'How this daemon is.',
     params: closed({}),
     result: NodeStatus,
-    errors: ['unavailable'],
-  },
-  net_peers: {
-    summary: 'The peers that this daemon is connected to.',
-    params: closed({}),
-    result: closed({ peers: Type.Array(NetPeer) }),
     errors: ['unavailable'],
   },
   node_backup: {

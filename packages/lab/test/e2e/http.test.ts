@@ -199,6 +199,15 @@ describe('keys and values', () => {
   })
 })
 
+test('bans are made and lifted', async () => {
+  const ban = await ask('PUT', '/v1/bans/192.0.2.0%2F24?seconds=60&reason=test')
+  expect([ban.status, ban.body]).toMatchObject([200, { target: '192.0.2.0/24', by: 'operator', reason: 'test' }])
+  expect((await ask('GET', '/v1/bans')).body).toEqual({ bans: [ban.body] })
+  expect((await ask('DELETE', '/v1/bans/192.0.2.0%2F24')).body).toEqual({ lifted: true })
+  expect((await ask('DELETE', '/v1/bans/192.0.2.0%2F24')).body).toEqual({ lifted: false })
+  expect(told(await ask('PUT', '/v1/bans/example.org'))).toEqual([400, 'invalid-params', 'target'])
+})
+
 describe('bad requests', () => {
   test.each([
     ['GET', '/v1/kv/%ff', 400, 'bad-request', null],

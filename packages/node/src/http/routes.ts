@@ -231,6 +231,23 @@ export const ROUTES: readonly Route[] = [
   },
   { id: 'node_status', verb: 'GET', path: '/v1/status', kind: 'plain', method: 'node_status', params: [] },
   { id: 'net_peers', verb: 'GET', path: '/v1/peers', kind: 'plain', method: 'net_peers', params: [] },
+  { id: 'net_bans', verb: 'GET', path: '/v1/bans', kind: 'plain', method: 'net_bans', params: [] },
+  {
+    id: 'net_ban',
+    verb: 'PUT',
+    path: '/v1/bans/{target}',
+    kind: 'plain',
+    method: 'net_ban',
+    params: ['target', 'seconds', 'reason'],
+  },
+  {
+    id: 'net_unban',
+    verb: 'DELETE',
+    path: '/v1/bans/{target}',
+    kind: 'plain',
+    method: 'net_unban',
+    params: ['target'],
+  },
   { id: 'rpc_discover', verb: 'GET', path: '/v1/openrpc.json', kind: 'plain', method: 'rpc.discover', params: [] },
 ]
 

@@ -6,13 +6,12 @@ import { AnswerError } from './answers.js'
 import { tipText } from './chainHandlers.js'
 import type { ReadContext } from './context.js'
 
-type NodeHandlers = Pick<Handlers, 'node_status' | 'net_peers' | 'node_backup' | 'node_stop' | 'rpc.discover'>
+type NodeHandlers = Pick<Handlers, 'node_status' | 'node_backup' | 'node_stop' | 'rpc.discover'>
 
 /** What only the composition root knows. */
 export interface NodeFacts {
   readonly version: string
   status(): Omit<Result<'node_status'>, 'tip' | 'mempool' | 'settleDepth' | 'version'>
-  peers(): Result<'net_peers'>['peers']
   /** Throws OptionsError when the file cannot be written, BusyError while another is. */
   backup(params: Params<'node_backup'>, signal: AbortSignal): Promise<Result<'node_backup'>>
   /** Begins to stop, after the answer is out. */
@@ -30,10 +29,6 @@ export function nodeHandlers({ chain, mempool, settleDepth }: ReadContext, facts
         mempool: { transactions: mempool.size, bytes: mempool.bytes },
         settleDepth,
       }
-    },
-
-    async net_peers() {
-      return { peers: facts.peers() }
     },
 
     async node_backup(params, { signal }) {

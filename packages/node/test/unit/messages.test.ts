@@ -1,4 +1,5 @@
 /** The messages between nodes: each survives a round trip, and no truncated, lengthened or oversized one is taken. */
+import { readFileSync } from 'node:fs'
 import { CodecError } from '@kvchain/core/codec'
 import { encodeHeader } from '@kvchain/core/header'
 import type { Transaction } from '@kvchain/core/transaction'
@@ -139,6 +140,23 @@ describe('verdicts', () => {
     expect(VERDICTS['block-time-future'].penalty).toBe(0)
     expect(VERDICTS['block-mutated'].rememberInvalid).toBe(false)
     expect(VERDICTS['block-mutated'].penalty).toBeLessThan(20)
+  })
+
+  test('the handbook of operators has the same table', () => {
+    const text = readFileSync(new URL('../../../../docs/operations.md', import.meta.url), 'utf8')
+    const rows = [...text.matchAll(/^\| ((?:`[a-z-]+` ?)+)\| [^|]+\| (ignored|rejected) \| (\d+) \| (yes )?\|$/gm)]
+    const told = rows.flatMap(([, codes = '', verdict = '', points, remembered]) =>
+      [...codes.matchAll(/`([a-z-]+)`/g)].map(([, code = '']) => [
+        code,
+        {
+          verdict: verdict === 'ignored' ? 'ignore' : 'reject',
+          penalty: Number(points),
+          rememberInvalid: remembered !== undefined,
+        },
+      ]),
+    )
+    expect(told).toHaveLength(new Set(told.map(([code]) => code)).size)
+    expect(Object.fromEntries(told)).toEqual(VERDICTS)
   })
 
   test('a peer answers for its answers, and not for the line', () => {
