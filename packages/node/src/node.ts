@@ -20,7 +20,7 @@ import { Host } from './net/host.js'
 import { peerBook } from './net/peers/peerBook.js'
 import type { PeerManager } from './net/peers/peerManager.js'
 import type { Relay } from './net/relay.js'
-import { Streams } from './net/streams.js'
+import { Streams } from './net/streams/streams.js'
 import { makePeering } from './peering.js'
 import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
@@ -201,6 +201,7 @@ export class KvNode extends BaseService {
       },
       { runtime, ledger, transport: { host, streams, gossip }, book: peerBook(ledger.database, runtime.log) },
     )
+    streams.misconduct.add(({ peerId, code }) => peers.charge(peerId, code))
     for (const service of [host, streams, gossip, sync, relay, peers]) await this.begin(service)
     return { host, sync, relay, peers }
   }

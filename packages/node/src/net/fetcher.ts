@@ -26,7 +26,7 @@ import {
   MAX_POOL_IDS,
   type Status,
 } from './messages.js'
-import type { RequestOptions } from './streams.js'
+import type { RequestOptions } from './streams/streams.js'
 
 /** Bytes of blocks or transactions that one answer holds at most, one item always allowed. */
 export const ANSWER_BYTES = 4 << 20

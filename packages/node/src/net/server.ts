@@ -23,9 +23,11 @@ import {
   type Status,
   takeWithin,
 } from './messages.js'
-import type { HandleOptions, RequestHandler } from './streams.js'
+import type { HandleOptions, RequestHandler } from './streams/streams.js'
 
 const LIMITS = { maxConcurrent: 32, maxPerPeer: 4, timeoutMs: 20_000 } as const
+/** The whole mempool is looked at for it, and no peer asks for it twice. */
+const POOL_COST = 4
 
 /** What serveSync needs of the streams. */
 export interface ServerStreams {
@@ -53,7 +55,11 @@ export async function serveSync(deps: SyncServerDeps): Promise<void> {
   const serve = (protocol: keyof typeof PROTOCOLS, handler: RequestHandler) =>
     streams.handle(
       PROTOCOLS[protocol].name,
-      { ...LIMITS, maxRequestBytes: PROTOCOLS[protocol].maxRequestBytes },
+      {
+        ...LIMITS,
+        maxRequestBytes: PROTOCOLS[protocol].maxRequestBytes,
+        ...(protocol === 'pool' && { cost: POOL_COST }),
+      },
       handler,
     )
 

@@ -7,8 +7,8 @@ import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { LineSplitter } from '@kvchain/client/ndjson'
 import type { CancelTimer, Log, Runtime } from '../runtime/runtime.js'
+import { TokenBucket } from '../runtime/tokenBucket.js'
 import { type Dispatcher, errorText, type RpcFailure, tooLargeText } from './dispatcher.js'
-import { TokenBucket } from './tokenBucket.js'
 
 export interface ConnectionOptions {
   readonly maxLineBytes: number

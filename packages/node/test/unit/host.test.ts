@@ -251,7 +251,7 @@ it('leaves nothing behind that keeps a process alive', async () => {
     import { randomBytes } from 'node:crypto'
     import { Host } from '@kvchain/node/net/host'
     import { Gossip } from '@kvchain/node/net/gossip'
-    import { Streams } from '@kvchain/node/net/streams'
+    import { Streams } from '@kvchain/node/net/streams/streams'
     import { emptyBook } from '@kvchain/node/net/peers/peerBook'
     import { PeerManager } from '@kvchain/node/net/peers/peerManager'
     import { systemRuntime } from '@kvchain/node/runtime/runtime'

@@ -13,7 +13,7 @@ import { createSocket } from 'node:dgram'
 import { Host, type HostOptions } from '@kvchain/node/net/host'
 import { type BookContent, emptyBook, type PeerBook } from '@kvchain/node/net/peers/peerBook'
 import { PeerManager, type PeerManagerOptions } from '@kvchain/node/net/peers/peerManager'
-import { Streams } from '@kvchain/node/net/streams'
+import { Streams } from '@kvchain/node/net/streams/streams'
 import { type Runtime, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
 

@@ -10,7 +10,12 @@
 import { randomBytes } from 'node:crypto'
 import { CodecError } from '@kvchain/core/codec'
 import { Host } from '@kvchain/node/net/host'
-import { type HandleOptions, type RequestHandler, Streams, type StreamsOptions } from '@kvchain/node/net/streams'
+import {
+  type HandleOptions,
+  type RequestHandler,
+  Streams,
+  type StreamsOptions,
+} from '@kvchain/node/net/streams/streams'
 import { BusyError, StoreError } from '@kvchain/node/runtime/errors'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { lpStream } from '@libp2p/utils'
@@ -288,7 +293,7 @@ describe('bounds', () => {
   })
 
   it('answers busy to a peer that asks too often', async () => {
-    const { ask } = await pair(echo, {}, { burst: 3, ratePerSecond: 0.001 })
+    const { ask } = await pair(echo, {}, { peerRate: { burst: 3, perSecond: 0.001 } })
     const codes: string[] = []
     for (let i = 0; i < 5; i++) codes.push(await outcome(ask(bytes('again'))))
     expect(codes).toEqual(['ok', 'ok', 'ok', 'net-busy', 'net-busy'])

@@ -15,7 +15,7 @@ import {
   parseAddress,
   withoutPeerId,
 } from '../host.js'
-import type { HandleOptions, RequestHandler, RequestOptions } from '../streams.js'
+import type { HandleOptions, RequestHandler, RequestOptions } from '../streams/streams.js'
 import { type ConductCode, VERDICTS } from '../verdict.js'
 import { Access } from './access.js'
 import type { Ban } from './bans.js'
@@ -289,7 +289,8 @@ export class PeerManager extends BaseService {
     }
   }
 
-  private charge(peerId: string, code: ConductCode): void {
+  /** Takes the points that the table of verdicts sets for this conduct. */
+  charge(peerId: string, code: ConductCode): void {
     this.penalize(peerId, VERDICTS[code].penalty, code)
   }
 

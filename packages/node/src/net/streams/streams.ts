@@ -1,52 +1,42 @@
 /**
- * Asking a peer and answering it: one request and one response on a stream of its own. Owns framing, sizes, deadlines and the bounds on
- * how much is served at one time; knows nothing of what the bytes mean. A response begins with one status byte; of what went wrong
- * in a handler a peer learns that byte and nothing else.
+ * Asking a peer and answering it: one request and one answer on a stream of its own. Owns deadlines, sizes, and who asks and answers what at one
+ * time; knows nothing of what the bytes mean. Who is served first, and who asks for too much, is Admission's to say; what stands on the
+ * stream, framing.ts's.
  */
-import './polyfill.js'
-import { AssertionError, KvError } from '@kvchain/core/errors'
 import type { Stream } from '@libp2p/interface'
-import { type LengthPrefixedStream, lpStream } from '@libp2p/utils'
-import {
-  AbortError,
-  BusyError,
-  NetError,
-  OptionsError,
-  StoreError,
-  TimeoutError,
-  WorkerError,
-} from '../runtime/errors.js'
-import type { Runtime } from '../runtime/runtime.js'
-import { BaseService } from '../runtime/service.js'
-import { Deadline, type StreamHandler, type StreamLimits } from './host.js'
-
-/** The first byte of a response. */
-const STATUS = { ok: 0, busy: 1, badRequest: 2, internal: 3 } as const
-type Status = (typeof STATUS)[keyof typeof STATUS]
+import type { LengthPrefixedStream } from '@libp2p/utils'
+import { AbortError, NetError, OptionsError } from '../../runtime/errors.js'
+import { Observers } from '../../runtime/observers.js'
+import type { Runtime } from '../../runtime/runtime.js'
+import { BaseService } from '../../runtime/service.js'
+import { Deadline, type StreamHandler, type StreamLimits } from '../host.js'
+import type { ConductCode } from '../verdict.js'
+import { Admission, type Lane, type Place, type Rate } from './admission.js'
+import { exchange, frame, framedStream, readAnswer, readRequest, requestError, STATUS, statusOf } from './framing.js'
 
 /** Requests served at one time, over all protocols and peers. Each may hold a request and a response in memory. */
 const DEFAULT_MAX_CONCURRENT = 64
 /** Requests of our own in flight. */
 const DEFAULT_MAX_OUTBOUND = 256
-/** Requests that one peer may make, over all protocols, in the long run and at once. A guess; watch `refused`. */
-const DEFAULT_RATE_PER_SECOND = 100
-const DEFAULT_BURST = 400
-const MAX_BUCKETS = 1_000
+/** Units that one peer may ask for, and all together. Guesses; watch `refused`. */
+const DEFAULT_PEER_RATE: Rate = { perSecond: 100, burst: 400 }
+const DEFAULT_NODE_RATE: Rate = { perSecond: 1_000, burst: 2_000 }
+/** An answer costs one unit for so many bytes: 12.5 MiB a second for one peer, 125 for all. */
+const BYTES_PER_UNIT = 128 * 1024
 /** Streams over `maxPerPeer` that are still answered with 'busy'; the library resets what is over that. */
 const BUSY_STREAMS = 128
-/**
- * A stream's buffer holds, beside the data that is waited for, whatever else arrived in the same moment: up to a whole window of the
- * multiplexer. Less than that, and a request that is too long would end in a broken stream instead of an answer.
- */
-const BUFFER_SLACK_BYTES = 512 * 1024
+/** A request has to be there within this time of its first byte; it is small. */
+const READ_MS = 5_000
 /** When the answer has been read or written, the other side's close is waited for this long. */
 const LINGER_MS = 1_000
 
 export interface StreamsOptions {
   readonly maxConcurrent?: number
   readonly maxOutbound?: number
-  readonly ratePerSecond?: number
-  readonly burst?: number
+  /** Units of one peer: see Admission. */
+  readonly peerRate?: Rate
+  /** Units of all peers together. */
+  readonly nodeRate?: Rate
 }
 
 /** The bounds of one served protocol. */
@@ -54,8 +44,10 @@ export interface HandleOptions {
   readonly maxRequestBytes: number
   /** Requests of this protocol served at one time. */
   readonly maxConcurrent: number
-  /** Of those, by one peer. */
+  /** Requests of one peer, those that wait for their turn included. */
   readonly maxPerPeer: number
+  /** Units that a request costs beside its answer. Default 1; more for what is much work. */
+  readonly cost?: number
   /** From the first byte of the request to the last of the response. */
   readonly timeoutMs: number
 }
@@ -90,12 +82,16 @@ export interface StreamsHost {
   openStream(peerId: string, protocol: string, maxOutbound: number, signal: AbortSignal): Promise<Stream>
 }
 
-interface Served {
+/** A peer that did not behave as it should. */
+export interface Misconduct {
+  readonly peerId: string
+  readonly code: ConductCode
+}
+
+interface Served extends Lane {
   readonly name: string
   readonly options: HandleOptions
   readonly handler: RequestHandler
-  readonly perPeer: Map<string, number>
-  running: number
 }
 
 interface Job {
@@ -105,32 +101,28 @@ interface Job {
   working: Promise<Uint8Array> | undefined
 }
 
-interface Bucket {
-  tokens: number
-  atMs: number
-}
-
 export class Streams extends BaseService {
   private readonly runtime: Runtime
   private readonly host: StreamsHost
-  private readonly maxConcurrent: number
   private readonly maxOutbound: number
-  private readonly ratePerSecond: number
-  private readonly burst: number
+  private readonly admission: Admission
   private readonly served = new Map<string, Served>()
-  private readonly buckets = new Map<string, Bucket>()
   private readonly counters_ = { served: 0, refused: 0, failed: 0 }
-  private running = 0
   private asking = 0
+  /** Told of peers that ask for too much, or for what makes no sense. */
+  readonly misconduct: Observers<Misconduct>
 
   constructor(options: StreamsOptions, deps: { readonly runtime: Runtime; readonly host: StreamsHost }) {
     super('streams', deps.runtime.log.child({ module: 'streams' }))
     this.runtime = deps.runtime
     this.host = deps.host
-    this.maxConcurrent = options.maxConcurrent ?? DEFAULT_MAX_CONCURRENT
     this.maxOutbound = options.maxOutbound ?? DEFAULT_MAX_OUTBOUND
-    this.ratePerSecond = options.ratePerSecond ?? DEFAULT_RATE_PER_SECOND
-    this.burst = options.burst ?? DEFAULT_BURST
+    this.misconduct = new Observers(this.log)
+    const { maxConcurrent = DEFAULT_MAX_CONCURRENT } = options
+    const { peerRate = DEFAULT_PEER_RATE, nodeRate = DEFAULT_NODE_RATE } = options
+    this.admission = new Admission({ maxRunning: maxConcurrent, peerRate, nodeRate }, deps.runtime, (peerId) =>
+      this.misconduct.notify({ peerId, code: 'request-rate' }),
+    )
   }
 
   get counters(): StreamsCounters {
@@ -140,7 +132,8 @@ export class Streams extends BaseService {
   /** Serves a protocol, from now on or from the start on. A name is served once. */
   async handle(name: string, options: HandleOptions, handler: RequestHandler): Promise<void> {
     if (this.served.has(name)) throw new OptionsError(`the protocol ${name} is served already`)
-    const served: Served = { name, options, handler, perPeer: new Map(), running: 0 }
+    const { maxConcurrent: maxRunning, maxPerPeer, cost = 1 } = options
+    const served: Served = { name, options, handler, maxRunning, maxPerPeer, cost }
     this.served.set(name, served)
     if (this.state === 'running') await this.register(served)
   }
@@ -183,7 +176,7 @@ export class Streams extends BaseService {
 
   protected async onStop(): Promise<void> {
     for (const name of this.served.keys()) await this.host.unhandle(this.host.protocol(name))
-    this.buckets.clear()
+    this.admission.clear()
   }
 
   private async register(served: Served): Promise<void> {
@@ -198,15 +191,13 @@ export class Streams extends BaseService {
     const { maxRequestBytes, timeoutMs } = served.options
     const deadline = new Deadline(this.runtime, `serving ${served.name}`, timeoutMs, this.signal)
     const { signal } = deadline
-    const framed = lpStream(stream, {
-      maxDataLength: maxRequestBytes,
-      maxBufferSize: maxRequestBytes + BUFFER_SLACK_BYTES,
-    })
+    const framed = framedStream(stream, maxRequestBytes)
     const job: Job = { served, from, deadline, working: undefined }
-    const admitted = this.admit(served, from)
-    if (!admitted) this.counters_.refused++
+    const place = this.admission.arrive(served, from)
     try {
-      const answer = admitted ? await this.answer(job, framed) : frame(STATUS.busy)
+      const request = place && (await this.read(job, framed))
+      const answer = await this.answer(job, place, request)
+      place?.charge(answer.length / BYTES_PER_UNIT)
       // What still arrives is thrown away instead of piling up.
       await stream.closeRead()
       await framed.write(answer, { signal })
@@ -217,23 +208,35 @@ export class Streams extends BaseService {
       stream.abort(error instanceof Error ? error : new AbortError('a stream'))
     } finally {
       deadline.clear()
-      if (admitted) {
-        // A handler that is late keeps its place until it ends, and stop waits for it.
-        await settled(job.working)
-        this.release(served, from)
-      }
+      // A handler that is late keeps its place until it ends, and stop waits for it.
+      await settled(job.working)
+      place?.leave()
     }
   }
 
-  /** Reads the request and has it answered. Rejects if the stream is of no use any more. */
-  private async answer(job: Job, framed: LengthPrefixedStream<Stream>): Promise<Uint8Array> {
+  /** The request; undefined if it is too long. Read before it takes anybody's turn, so that who sends slowly takes none. */
+  private async read({ served, deadline }: Job, framed: LengthPrefixedStream<Stream>): Promise<Uint8Array | undefined> {
+    const reading = new Deadline(this.runtime, `reading a request ${served.name}`, READ_MS, deadline.signal)
+    try {
+      return await readRequest(framed, reading.signal)
+    } finally {
+      reading.clear()
+    }
+  }
+
+  /** The frame of the answer. Rejects if the stream is of no use any more. */
+  private async answer(job: Job, place: Place | undefined, request: Uint8Array | undefined): Promise<Uint8Array> {
     const { served, from, deadline } = job
     const facts = { protocol: served.name, peerId: from }
-    const request = await readRequest(framed, deadline.signal)
-    if (request === undefined) {
+    if (place !== undefined && request === undefined) {
       this.counters_.failed++
       this.log.debug(facts, 'a request is too long')
+      this.misconduct.notify({ peerId: from, code: 'request-too-long' })
       return frame(STATUS.badRequest)
+    }
+    if (request === undefined || !(await place?.turn())) {
+      this.counters_.refused++
+      return frame(STATUS.busy)
     }
     job.working = call(served.handler, request, from, deadline.signal)
     try {
@@ -244,44 +247,11 @@ export class Streams extends BaseService {
       if (this.signal.aborted) throw error
       const status = statusOf(error)
       this.counters_.failed++
+      if (status === STATUS.badRequest) this.misconduct.notify({ peerId: from, code: 'request-malformed' })
       if (status === STATUS.internal) this.log.error({ ...facts, err: error }, 'a request handler failed')
       else this.log.debug({ ...facts, err: error }, 'a request was turned down')
       return frame(status)
     }
-  }
-
-  private admit(served: Served, from: string): boolean {
-    const ofPeer = served.perPeer.get(from) ?? 0
-    const { maxConcurrent, maxPerPeer } = served.options
-    if (!this.takeToken(from)) return false
-    if (this.running >= this.maxConcurrent || served.running >= maxConcurrent || ofPeer >= maxPerPeer) return false
-    this.running++
-    served.running++
-    served.perPeer.set(from, ofPeer + 1)
-    return true
-  }
-
-  private release(served: Served, from: string): void {
-    this.running--
-    served.running--
-    const ofPeer = (served.perPeer.get(from) ?? 1) - 1
-    if (ofPeer > 0) served.perPeer.set(from, ofPeer)
-    else served.perPeer.delete(from)
-  }
-
-  private takeToken(from: string): boolean {
-    const now = this.runtime.clock.monotonicMs()
-    const bucket = this.buckets.get(from) ?? { tokens: this.burst, atMs: now }
-    bucket.tokens = Math.min(this.burst, bucket.tokens + ((now - bucket.atMs) / 1_000) * this.ratePerSecond)
-    bucket.atMs = now
-    const granted = bucket.tokens >= 1
-    if (granted) bucket.tokens--
-    // Kept in order of use, so that the peer that was silent longest is forgotten first.
-    this.buckets.delete(from)
-    this.buckets.set(from, bucket)
-    const oldest = this.buckets.keys().next().value
-    if (this.buckets.size > MAX_BUCKETS && oldest !== undefined) this.buckets.delete(oldest)
-    return granted
   }
 
   /** Lets a stream whose work is done end by itself, and cuts it if the other side does not close. */
@@ -298,47 +268,6 @@ export class Streams extends BaseService {
   }
 }
 
-/** Sends the request and reads the answer. Both at once: a peer that is busy answers without reading. */
-async function exchange(
-  stream: Stream,
-  request: Uint8Array,
-  maxResponseBytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const maxDataLength = maxResponseBytes + 1
-  const framed = lpStream(stream, { maxDataLength, maxBufferSize: maxDataLength + BUFFER_SLACK_BYTES })
-  let sendError: unknown
-  void framed
-    .write(request, { signal })
-    .then(() => stream.close({ signal }))
-    .catch((error: unknown) => {
-      sendError = error
-    })
-  try {
-    return plain((await framed.read({ signal })).subarray())
-  } catch (error) {
-    throw isTooLong(error) ? error : (sendError ?? error)
-  }
-}
-
-/** The request, or undefined if it is over the limit. */
-async function readRequest(framed: LengthPrefixedStream<Stream>, signal: AbortSignal): Promise<Uint8Array | undefined> {
-  try {
-    return plain((await framed.read({ signal })).subarray())
-  } catch (error) {
-    if (isTooLong(error)) return undefined
-    throw error
-  }
-}
-
-/**
- * A Uint8Array with memory of its own. What the library hands over may be a Buffer, whose `slice` does not copy, and a small part of
- * a large block of memory, which would be kept alive by it.
- */
-function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
-}
-
 /** Turns a throw of a handler that is not async into a rejection. */
 async function call(
   handler: RequestHandler,
@@ -347,50 +276,6 @@ async function call(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   return await handler(request, from, signal)
-}
-
-/** What a peer is told of a handler's error. */
-function statusOf(error: unknown): Status {
-  if (error instanceof BusyError) return STATUS.busy
-  if (error instanceof NetError) return error.code === 'net-busy' ? STATUS.busy : STATUS.internal
-  const ours = [AssertionError, StoreError, WorkerError, AbortError, TimeoutError, OptionsError]
-  return error instanceof KvError && !ours.some((kind) => error instanceof kind) ? STATUS.badRequest : STATUS.internal
-}
-
-function frame(status: Status, payload?: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(1 + (payload?.length ?? 0))
-  bytes[0] = status
-  if (payload !== undefined) bytes.set(payload, 1)
-  return bytes
-}
-
-function readAnswer(answer: Uint8Array, facts: { peerId: string; protocol: string }): Uint8Array {
-  switch (answer[0]) {
-    case STATUS.ok:
-      return answer.subarray(1)
-    case STATUS.busy:
-      throw new NetError('net-busy', 'the peer is busy; ask again later or ask another', facts)
-    case STATUS.badRequest:
-      throw new NetError('net-response', 'the peer did not accept the request', { ...facts, status: 'bad-request' })
-    case STATUS.internal:
-      throw new NetError('net-response', 'the peer could not answer', { ...facts, status: 'internal' })
-    default:
-      throw new NetError('net-response', 'the answer of the peer makes no sense', { ...facts, status: 'malformed' })
-  }
-}
-
-function requestError(error: unknown, facts: { peerId: string; protocol: string }): NetError {
-  if (error instanceof NetError) return error
-  if (isTooLong(error)) return new NetError('net-limit', 'the answer of the peer is over the limit', facts, error)
-  if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
-    return new NetError('net-stream', `the peer does not serve ${facts.protocol}`, facts, error)
-  }
-  return new NetError('net-stream', 'the stream to the peer broke off', facts, error)
-}
-
-function isTooLong(error: unknown): boolean {
-  const names = ['InvalidDataLengthError', 'InvalidDataLengthLengthError', 'StreamBufferError']
-  return error instanceof Error && names.includes(error.name)
 }
 
 async function settled(work: Promise<unknown> | undefined): Promise<void> {
