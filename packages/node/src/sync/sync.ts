@@ -161,6 +161,8 @@ export class Sync extends BaseService {
     const size = Math.max(1, Math.min(BATCH_BLOCKS, Math.ceil(wanted.length / peers.length)))
     for (let i = 0; i < wanted.length; i += size) batches.push(wanted.slice(i, i + size))
     const fetches = batches.map((batch, i) => this.fetchBatch(peers[i % peers.length] ?? '', batch))
+    // Awaited one after the other: one that fails before its turn must not count as unhandled.
+    for (const fetch of fetches) fetch.catch(() => {})
     let progress = false
     for (const fetch of fetches) {
       for (const { block, peerId } of await fetch) progress = (await this.takeIn(block, peerId)) || progress

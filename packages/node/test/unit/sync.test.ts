@@ -8,6 +8,7 @@ import { toHex } from '@kvchain/core/bytes'
 import { ancestorAt } from '@kvchain/node/chain/headerTree'
 import type { Fetcher } from '@kvchain/node/net/fetcher'
 import { ownStatus } from '@kvchain/node/net/server'
+import { AbortError } from '@kvchain/node/runtime/errors'
 import { Sync } from '@kvchain/node/sync/sync'
 import { afterEach, expect, test } from 'vitest'
 import { TestLedger } from '../helpers/ledger.js'
@@ -122,4 +123,31 @@ test('a tip whose body came before those of its ancestors is news still', async 
   await arrived
   while (near.chain.tip !== near.chain.tree.bestHeader) await near.runtime.timers.sleep(20)
   expect(toHex(near.chain.tip.hash)).toBe(toHex(far.chain.tip.hash))
+}, 20_000)
+
+test('a stop in the middle of several fetches ends them all, and none goes unhandled', async () => {
+  const [near, far] = [await ledger(), await ledger()]
+  await far.mine(40, 8)
+  let asked = 0
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  closing.push(async () => {
+    process.off('unhandledRejection', note)
+  })
+  const fetcher: Fetcher = Object.assign(wireTo(far, [], []), {
+    blocks: (_peerId: string, _hashes: unknown, signal: AbortSignal) =>
+      new Promise<never>((_resolve, reject) => {
+        asked++
+        signal.addEventListener('abort', () => reject(new AbortError('a request')), { once: true })
+      }),
+  })
+  const { runtime, chain, mempool } = near
+  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => ['a', 'b'], penalize: () => {} })
+  await sync.start()
+  sync.onConnected('a')
+  while (asked < 2) await runtime.timers.sleep(10)
+  await sync.stop()
+  await runtime.timers.sleep(10)
+  expect(unhandled).toEqual([])
 }, 20_000)
