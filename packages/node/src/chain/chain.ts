@@ -358,7 +358,8 @@ export class Chain extends BaseService {
     const tipHash = await store.initialise()
     for await (const { header, hash, invalid } of store.headers()) {
       if (equalBytes(hash, this.genesis.hash)) continue
-      if (this.tree.get(header.parent) === undefined) throw store.damage('a stored header has lost its parent')
+      // The body of its parent had not come yet when this one was stored, so it hangs in the air: both are fetched again.
+      if (this.tree.get(header.parent) === undefined) continue
       this.tree.add(header, hash, { hasBody: !invalid, invalid })
     }
     const tip = this.tree.get(tipHash)

@@ -173,6 +173,20 @@ describe('orphans', () => {
     expect(a.stateRoot).toBe(b.stateRoot)
   })
 
+  test('a block that is stored before its parent is not damage at the next start, and both are taken again', async () => {
+    const [a, b] = [await ledger(), await ledger()]
+    const [first, second] = await b.mine(2)
+    if (first === undefined || second === undefined) throw new TypeError('two blocks were mined')
+    a.chain.addHeaders([first.header])
+    expect(await a.chain.addBlock(second, 'test')).toBe('stored')
+    const again = await a.reopen()
+    open.push(again)
+    expect(again.fatal).toEqual([])
+    expect(again.chain.tree.get(headerHash(sha256, second.header))).toBeUndefined()
+    for (const block of [first, second]) await again.chain.addBlock(block, 'test')
+    expect(again.tipHash).toBe(b.tipHash)
+  })
+
   test('bodies may come in any order once the headers are known', async () => {
     const [a, b] = [await ledger(), await ledger()]
     const blocks = await b.mine(5)
