@@ -61,6 +61,7 @@ export function composeLedger(options: LedgerPartsOptions, deps: LedgerPartsDeps
     runtime,
     params: network.params,
     verifier,
+    isOwn: (txid) => own.has(txid),
     ...(poolLimits === undefined ? {} : { limits: poolLimits }),
     state: {
       get height() {
@@ -70,7 +71,7 @@ export function composeLedger(options: LedgerPartsOptions, deps: LedgerPartsDeps
       isConfirmed: (txid) => store.isIndexed(txid),
     },
   })
-  const own = new OwnTransactions({
+  const own: OwnTransactions = new OwnTransactions({
     runtime,
     mempool,
     journal: new Journal(database, genesis.hash),

@@ -28,7 +28,8 @@ export interface PoolLimits {
 }
 
 export const LIMITS: PoolLimits = {
-  /** In the pool; one more drops the last of the account with most bytes, or is refused when that is its own. */
+  /** In the pool; one more drops the last of the account with most bytes, or is refused when that is its own. What this daemon accepted of its clients
+   * is never dropped for another, and comes back from a lost branch even into a pool that is full of such. */
   transactions: 100_000,
   bytes: 96 << 20,
   /** Of one account; one more is refused. */
@@ -52,6 +53,8 @@ export interface MempoolDeps {
   readonly params: Params
   readonly state: PoolState
   readonly verifier: SignatureVerifier
+  /** Whether this daemon accepted a transaction (hexadecimal txid) of a client, and has not forgotten it. */
+  readonly isOwn: (txid: string) => boolean
   /** LIMITS unless said otherwise. */
   readonly limits?: PoolLimits
 }
@@ -197,11 +200,23 @@ export class Mempool {
     }
   }
 
-  /** What the block held is unconfirmed again. It was valid and checked, so it comes back without policy. */
+  /** What the block held is unconfirmed again. It was valid and checked, so it comes back without policy, as far as there is room. */
   private onDisconnected({ transactions }: ChainStep): void {
     for (const { transaction } of transactions) {
       const rival = this.queues.get(toMapKey(transaction.body.sender))?.get(transaction.body.accountNonce)
-      if (rival === undefined && transaction.values !== undefined) this.insert(transaction, false)
+      if (rival !== undefined || transaction.values === undefined) continue
+      const isOwn = this.deps.isOwn(hex(transaction.txid))
+      if (this.hasRoomFor(transaction) || isOwn) this.insert(transaction, isOwn)
+    }
+  }
+
+  private hasRoomFor(transaction: Transaction): boolean {
+    try {
+      this.makeRoom(transaction)
+      return true
+    } catch (error) {
+      if (error instanceof PoolError) return false
+      throw error
     }
   }
 
@@ -272,18 +287,35 @@ export class Mempool {
     }
   }
 
-  /** Drops the last of the account with most bytes until one more fits. Refuses when the newcomer is that account, or pays less. */
+  /**
+   * Drops the last of the account with most bytes until one more fits. Refuses when the newcomer is that account, or pays less. Own transactions
+   * are not dropped: their account nonces would be given out again.
+   */
   private makeRoom(transaction: Transaction): void {
     const bytes = transactionSize(transaction)
     while (this.size >= this.limits.transactions || this.bytes_ + bytes > this.limits.bytes) {
-      const [account, largest] = [...this.queues].reduce((a, b) => (b[1].bytes > a[1].bytes ? b : a))
-      const victim = largest.last()
+      const victim = this.mostGreedy()
       const pays = transaction.body.fee / bytes
-      if (victim === undefined || account === toMapKey(transaction.body.sender) || victim.feePerByte > pays) {
+      const isSame = victim?.account === toMapKey(transaction.body.sender)
+      if (victim === undefined || isSame || victim.feePerByte > pays) {
         throw new PoolError('pool-full', `the mempool is full (${this.size} transactions)`, { size: this.size })
       }
       this.drop(victim, 'pool-full')
     }
+  }
+
+  /** The last of the account with most bytes, those left out whose last is own. */
+  private mostGreedy(): PooledTransaction | undefined {
+    let found: PooledTransaction | undefined
+    let most = 0
+    for (const queue of this.queues.values()) {
+      if (queue.bytes <= most) continue
+      const last = queue.last()
+      if (last === undefined || last.local) continue
+      found = last
+      most = queue.bytes
+    }
+    return found
   }
 
   private insert(transaction: Transaction, local: boolean): PooledTransaction {

@@ -52,6 +52,11 @@ export class OwnTransactions extends BaseService {
     return pooled
   }
 
+  /** Whether a transaction (hexadecimal txid) is one of them, and not forgotten yet. */
+  has(txid: string): boolean {
+    return this.own.has(txid)
+  }
+
   /** Those that wait for a block, in account-nonce order: what other nodes may not have heard of. */
   waiting(): Transaction[] {
     const transactions: Transaction[] = []

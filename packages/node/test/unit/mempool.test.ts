@@ -138,6 +138,18 @@ describe('queues', () => {
 })
 
 describe('following the chain', () => {
+  test('what a lost branch held comes back as far as there is room', async () => {
+    const limits = { ...LIMITS, transactions: 2 }
+    const [a, b] = [await TestLedger.open(easyNetwork(), undefined, limits), await ledger()]
+    open.push(a)
+    await a.pool(a.put('k', 'v', { from: 1, nonce: 0 }), a.put('k', 'w', { from: 1, nonce: 1 }))
+    await a.mine()
+    await a.pool(a.put('l', 'v', { from: 2, nonce: 0 }), a.put('m', 'v', { from: 3, nonce: 0 }))
+    for (const block of await b.mine(2)) await a.chain.addBlock(block, 'test')
+    expect(a.tipHash).toBe(b.tipHash)
+    expect(a.mempool.size).toBe(2)
+  })
+
   test('a rival with the same account nonce is dropped when the other is included', async () => {
     const [a, b] = [await ledger(), await ledger()]
     const mine = a.put('k', 'a', { from: 1, nonce: 0 })
@@ -221,6 +233,31 @@ describe('own transactions', () => {
     const left: unknown[] = []
     for await (const record of d.database.scan('journal')) left.push(record)
     expect(left).toEqual([])
+  })
+
+  test('are not dropped for others, however full it is: their account nonces would be given out again', async () => {
+    const a = await TestLedger.open(easyNetwork(), undefined, { ...LIMITS, transactions: 3 })
+    open.push(a)
+    const own = [0, 1].map((nonce) => a.put('k', 'v', { from: 1, nonce }))
+    for (const transaction of own) await a.own.submit(transaction)
+    expect(await verdict(a, a.put('l', 'v', { from: 2, nonce: 0, fee: 100 }))).toBe('taken')
+    expect(await verdict(a, a.put('m', 'v', { from: 3, nonce: 0, fee: 90 }))).toBe('pool-full')
+    expect(await verdict(a, a.put('m', 'v', { from: 3, nonce: 0, fee: 900 }))).toBe('taken')
+    expect(selected(a).sort()).toEqual(txids(a.put('m', 'v', { from: 3, nonce: 0, fee: 900 }), ...own).sort())
+    expect(a.mempool.nextNonce(account(1).publicKey)).toBe(2)
+  })
+
+  test('come back from a lost branch even into a full pool, and are still own', async () => {
+    const limits = { ...LIMITS, transactions: 1, maxAgeMs: -1 }
+    const [a, b] = [await TestLedger.open(easyNetwork(), undefined, limits), await ledger()]
+    open.push(a)
+    const [first, second] = [a.put('k', 'v', { from: 1, nonce: 0 }), a.put('l', 'v', { from: 2, nonce: 0 })]
+    await a.own.submit(first)
+    await a.mine()
+    await a.own.submit(second)
+    for (const block of await b.mine(2)) await a.chain.addBlock(block, 'test')
+    a.mempool.expire()
+    expect(selected(a).sort()).toEqual(txids(first, second).sort())
   })
 
   test('survive the branch that held them', async () => {
