@@ -144,8 +144,9 @@ export class DiskEngine implements Engine {
   batch(): EngineBatch {
     const operations: Operation[] = []
     return {
-      put: (key, value) => operations.push({ text: toMapKey(key), key, value }),
-      del: (key) => operations.push({ text: toMapKey(key), key, value: undefined }),
+      put: (key, value) =>
+        operations.push({ text: toMapKey(key), key: new Uint8Array(key), value: new Uint8Array(value) }),
+      del: (key) => operations.push({ text: toMapKey(key), key: new Uint8Array(key), value: undefined }),
       write: ({ sync }) => {
         this.check()
         return new Promise((resolve) => this.disk.write(this.life, operations, sync, resolve))

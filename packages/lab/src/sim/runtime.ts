@@ -2,10 +2,14 @@
  * The outside world of a simulated node, for one life of it: virtual clock and timers, seeded randomness, a log that is only read for errors. After
  * `end` nothing of that life happens any more, as after a loss of power.
  */
+import { setMaxListeners } from 'node:events'
 import { AbortError } from '@kvchain/node/runtime/errors'
 import type { CancelTimer, Log, Runtime, Timers } from '@kvchain/node/runtime/runtime'
 import type { Random } from '../difficulty/random.js'
 import { KIND, type Kind, type Loop } from './loop.js'
+
+// A service's one signal ends all its waits, and a node of a crowded world has many: more listeners are no leak here.
+setMaxListeners(0)
 
 /** Wall time at which worlds begin, in milliseconds since 1970. */
 export const EPOCH_MS = 1_700_000_000_000

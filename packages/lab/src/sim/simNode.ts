@@ -128,6 +128,15 @@ export class SimNode {
     return this.running_
   }
 
+  /** Whether it lives: runs, starts or stops. */
+  get isUp(): boolean {
+    return this.life !== undefined
+  }
+
+  get ledger(): LedgerParts {
+    return this.up.ledger
+  }
+
   get chain(): Chain {
     return this.up.ledger.chain
   }

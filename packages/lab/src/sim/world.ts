@@ -2,7 +2,7 @@
  * A world of whole nodes in virtual time, all from one seed. Owns the nodes, the lines between them and what is done to them; what must hold is
  * checks.ts's. The same options give the same events, to the last.
  */
-import { makeGenesis } from '@kvchain/core/genesis'
+import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
 import { type ConsensusParams, type Network, parseNetwork } from '@kvchain/core/params'
 import { targetWork } from '@kvchain/core/pow'
 import type { ChainNode } from '@kvchain/node/chain/headerTree'
@@ -89,6 +89,7 @@ export async function makeWorld(options: WorldOptions): Promise<World> {
 
 export class World {
   readonly nodes: SimNode[] = []
+  readonly genesis: Genesis
   readonly links: Links
   /** Every block that was solved by a miner of the usual kind, in order. */
   readonly solved: SolvedBlock[] = []
@@ -107,6 +108,7 @@ export class World {
     readonly network: Network,
   ) {
     this.random = new Random(options.seed, 0x51)
+    this.genesis = makeGenesis(sha256, network)
     const links = { ...LAN, ...options.links }
     this.links = new Links(this.loop, new Random(options.seed, 0x52), options.nodes.length, links)
   }
@@ -117,7 +119,7 @@ export class World {
     const world = new World(options, network)
     const shared = {
       network,
-      genesis: makeGenesis(sha256, network),
+      genesis: world.genesis,
       targetOutbound: options.targetOutbound ?? 8,
       maxConnections: options.maxConnections ?? 64,
       diskTimes: { minSyncMs: 0.5, maxSyncMs: 5 },
