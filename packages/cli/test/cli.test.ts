@@ -432,7 +432,8 @@ describe('against a daemon', () => {
         dataDir: 'data',
         uptimeMs: 90_061_000,
         tip,
-        syncing: false,
+        syncing: true,
+        catchingUp: { targetHeight: 900, blocksPerSecond: 12.5, secondsLeft: 70 },
         peers: 1,
         mempool: { transactions: 1, bytes: 200 },
         mining: { mode: 'pending', active: true, threads: 2, hashRate: 1_234_567, address: ADDRESS },
@@ -484,6 +485,7 @@ describe('against a daemon', () => {
     expect(await shown('unban', 'p\u0007')).toBe('p\\x07 was not banned\n')
     expect(await shown('history', 'k')).toMatch(/VERSION.*\n.*\(deleted\)\n.*x\\x0ay\n$/)
     expect(await shown('status')).toMatch(/mining +pending, at work, 1\.2 MH\/s, 2 threads\n[\s\S]*up +1 d 1 h\n/)
+    expect(await shown('status')).toMatch(/syncing +up to 900, 12\.5 blocks\/s, 1 min 10 s left\n/)
     expect(await shown('balance')).toMatch(/^balance +5\n/)
     expect(await shown('block', '7')).toMatch(/height +7\n[\s\S]*not-owner \(operation 1\)\n$/)
     expect(await shown('tx', HASH)).toMatch(

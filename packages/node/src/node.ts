@@ -304,6 +304,7 @@ export class KvNode extends BaseService {
         dataDir: options.dataDir,
         uptimeMs: Math.round(runtime.clock.monotonicMs() - this.startedAtMs),
         syncing: sync.isSyncing,
+        ...(sync.progress === undefined ? {} : { catchingUp: sync.progress }),
         peers: host.peerIds().length,
         mining: {
           mode: miner.mode,

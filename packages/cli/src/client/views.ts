@@ -25,7 +25,7 @@ export function statusView(status: Result<'node_status'>): string {
     ['version', status.version],
     ['tip', `${tip.height} ${tip.hash}`],
     ['time', time(tip.timestampMs)],
-    ['syncing', status.syncing ? 'yes' : 'no'],
+    ['syncing', syncing(status)],
     ['peers', status.peers],
     ['mempool', `${plural(mempool.transactions, 'transaction')}, ${plural(mempool.bytes, 'byte')}`],
     ['mining', miner],
@@ -36,6 +36,13 @@ export function statusView(status: Result<'node_status'>): string {
     ['data', status.dataDir],
     ['up', duration(status.uptimeMs)],
   ])
+}
+
+function syncing({ syncing: isSyncing, catchingUp }: Result<'node_status'>): string {
+  if (catchingUp === undefined) return isSyncing ? 'yes' : 'no'
+  const { targetHeight, blocksPerSecond, secondsLeft } = catchingUp
+  const left = secondsLeft === undefined ? '' : `, ${duration(secondsLeft * 1_000)} left`
+  return `up to ${targetHeight}, ${blocksPerSecond} blocks/s${left}`
 }
 
 export function peersView(peers: readonly NetPeer[]): string {

@@ -13,6 +13,19 @@ export const NodeStatus = closed({
   uptimeMs: Count,
   tip: Tip,
   syncing: Type.Boolean(),
+  catchingUp: Type.Optional(
+    closed(
+      {
+        targetHeight: Count,
+        blocksPerSecond: Type.Number({ minimum: 0 }),
+        secondsLeft: Type.Optional(Count),
+      },
+      {
+        description:
+          'while syncing: the height of the best header known, the rate so far, and how long that makes it take',
+      },
+    ),
+  ),
   peers: Count,
   mempool: closed({ transactions: Count, bytes: Count }),
   mining: closed({

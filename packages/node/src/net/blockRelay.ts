@@ -209,10 +209,12 @@ export class BlockRelay {
     if (inHand.get(hash) !== undefined) return 'ignore'
     let isChecked = false
     try {
-      const result = await chain.addBlock(block, from, () => {
-        isChecked = true
-        inHand.add(hash, block)
-        onChecked()
+      const result = await chain.addBlock(block, from, {
+        onChecked: () => {
+          isChecked = true
+          inHand.add(hash, block)
+          onChecked()
+        },
       })
       return result === 'known' ? 'ignore' : 'accept'
     } catch (error) {

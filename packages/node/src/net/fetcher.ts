@@ -72,8 +72,13 @@ export class Fetcher {
    * Blocks by hash, in the order of asking; undefined for one that the peer lacks, and the list may end early. A block that is not
    * the one asked for is the peer's violation.
    */
-  async blocks(peerId: string, hashes: readonly Uint8Array[], signal: AbortSignal): Promise<(Block | undefined)[]> {
-    const answer = await this.bulk(peerId, 'blocks', encodeHashes(hashes), signal)
+  async blocks(
+    peerId: string,
+    hashes: readonly Uint8Array[],
+    signal: AbortSignal,
+    timeoutMs = BULK_TIMEOUT_MS,
+  ): Promise<(Block | undefined)[]> {
+    const answer = await this.bulk(peerId, 'blocks', encodeHashes(hashes), signal, timeoutMs)
     return decodeBlocks(answer).map((bytes, i) => {
       if (bytes === undefined) return undefined
       const block = decodeBlock(bytes, sha256, this.genesisHash)
@@ -130,9 +135,10 @@ export class Fetcher {
     protocol: keyof typeof PROTOCOLS,
     request: Uint8Array,
     signal: AbortSignal,
+    timeoutMs = BULK_TIMEOUT_MS,
   ): Promise<Uint8Array> {
     const limit = ANSWER_BYTES + this.maxBlockBytes + 1024
-    return this.ask(peerId, protocol, request, limit, BULK_TIMEOUT_MS, signal)
+    return this.ask(peerId, protocol, request, limit, timeoutMs, signal)
   }
 
   private ask(

@@ -1,6 +1,6 @@
 /**
  * What the node keeps of the chain: headers, bodies, values, the main chain's index, the state and its undo. Owns which records a
- * connect and a disconnect write, each as one atomic synced batch; decides nothing. Reads are synchronous: they see the last
+ * connect and a disconnect write, each as one atomic batch; decides nothing. Reads are synchronous: they see the last
  * commit, whole. What a seal cannot show (that a record is the latest, that one should be there) is checked against the committed state tree
  * and the main chain: whatever does not agree is StoreError `store-corrupt`, never an answer. While a commit is under way the tree and the
  * records are of different tips, and nothing is compared: whoever answers others waits for it (Chain.consistent).
@@ -54,6 +54,13 @@ import { DEFAULT_TREE_CACHE_BYTES, TreeStore, type TreeStoreOptions } from './tr
 import { decodeUndo, encodeUndo } from './undo.js'
 
 export type { TransactionLocation }
+
+export interface ConnectOptions {
+  /** The block was stored before, with its values. */
+  readonly isStored: boolean
+  /** Whether it is to be on disk when it is connected; else it gets there with the next commit that is, or earlier. */
+  readonly isDurable: boolean
+}
 
 export class ChainStore implements StateReader {
   /** The state without a look into the tree: for executing a block of others, whose state root shows whether it was read right. */
@@ -307,13 +314,13 @@ export class ChainStore implements StateReader {
     await this.database.write(new Batch().put(key, headerRecord(header, true)), { sync: true, step: 'mark-invalid' })
   }
 
-  /** One block onto the main chain: body, index, state, tree, undo and tip in one synced batch. `tree` is the committed one, changed. */
+  /** One block onto the main chain: body, index, state, tree, undo and tip in one batch. `tree` is the committed one, changed. */
   async connect(
     block: Block,
     hash: Uint8Array,
     changes: StateChanges,
     tree: StateTree,
-    isStored: boolean,
+    { isStored, isDurable }: ConnectOptions,
   ): Promise<void> {
     const batch = new Batch()
     if (!isStored) this.putBlock(batch, block, hash)
@@ -330,7 +337,7 @@ export class ChainStore implements StateReader {
     for (const { after } of changes.accounts) putAccount(batch, after)
     batch.put(recordKey.undo(hash), encodeUndo(undoOf(changes)))
     batch.put(recordKey.meta('tip'), hash)
-    await this.commit('connect', batch, tree, height)
+    await this.commit('connect', batch, tree, height, isDurable)
   }
 
   /** The tip off the main chain, in one synced batch. The block itself is kept. */
@@ -346,14 +353,20 @@ export class ChainStore implements StateReader {
     for (const { key, before } of undo.entries) this.revertEntry(batch, key, before)
     for (const before of undo.accounts) putAccount(batch, before)
     batch.put(recordKey.meta('tip'), header.parent)
-    await this.commit('disconnect', batch, tree, header.height - 1)
+    await this.commit('disconnect', batch, tree, header.height - 1, true)
   }
 
-  private async commit(step: 'connect' | 'disconnect', batch: Batch, tree: StateTree, height: number): Promise<void> {
+  private async commit(
+    step: 'connect' | 'disconnect',
+    batch: Batch,
+    tree: StateTree,
+    height: number,
+    sync: boolean,
+  ): Promise<void> {
     this.isWriting = true
     try {
       this.pages.addPages(batch, tree)
-      await this.database.write(batch, { sync: true, step })
+      await this.database.write(batch, { sync, step })
       this.pages.onCommitted(tree)
       this.tree = tree
       this.tipHeight = height

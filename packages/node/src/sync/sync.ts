@@ -1,32 +1,35 @@
 /**
- * Catching up. Owns the knowledge of what peers say of their chains, headers-first sync by locator, and the fetching of bodies from
- * several peers at once. Tips are exchanged at each connect and on a timer, so that gossip is never the only way to learn a block.
+ * Catching up. Owns the knowledge of what peers say of their chains, headers-first sync by locator, and when bodies are fetched (bodies.ts). Tips are exchanged at each connect and on a timer, so that gossip is never the only way to learn a block.
  */
-import type { Block } from '@kvchain/core/block'
-import { BlockError } from '@kvchain/core/checks'
 import type { Chain } from '../chain/chain.js'
-import { ancestorAt, type ChainNode, isBetter, locatorOf } from '../chain/headerTree.js'
+import { locatorOf } from '../chain/headerTree.js'
 import type { Mempool } from '../mempool/mempool.js'
 import type { Fetcher } from '../net/fetcher.js'
 import { MAX_HEADERS, MAX_PACKED, type Status } from '../net/messages.js'
 import { ownStatus } from '../net/server.js'
 import { verdictOn } from '../net/verdict.js'
-import { AbortError, NetError, TimeoutError } from '../runtime/errors.js'
 import { hex } from '../runtime/hex.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
+import { blaming } from './blame.js'
+import { Bodies } from './bodies.js'
 
 /** How often every peer is asked for its tip. */
 const POLL_MS = 5_000
-/** Blocks asked of one peer at a time, and blocks under way in all. */
-const BATCH_BLOCKS = 16
-const WINDOW_BLOCKS = 64
 /** A node this far behind the best header it knows is catching up, and does not mine. */
 const SYNCING_BLOCKS = 3
-/** Pause after a round in which no peer could deliver. */
-const RETRY_MS = 1_000
+/** How often a long catching up is told of in the log. */
+const TELL_MS = 5_000
 /** Transactions fetched at a time from a peer's mempool. */
 const POOL_BATCH = 1_000
+
+export interface SyncProgress {
+  /** Of the best header known. */
+  readonly targetHeight: number
+  /** Since this catching up began. */
+  readonly blocksPerSecond: number
+  readonly secondsLeft?: number
+}
 
 export interface SyncDeps {
   readonly runtime: Runtime
@@ -42,17 +45,48 @@ export class Sync extends BaseService {
   /** Peers whose headers are being fetched. */
   private readonly asking = new Set<string>()
   private downloading = false
-  /** Peers that failed to deliver a body lately: asked again when nobody else is left. */
-  private readonly slow = new Set<string>()
+  private readonly bodies: Bodies
+  private run = { startMs: 0, startHeight: 0 }
+  private toldMs = 0
 
   constructor(private readonly deps: SyncDeps) {
     super('sync', deps.runtime.log.child({ module: 'sync' }))
+    const { runtime, chain, fetcher, peerIds, penalize } = deps
+    this.bodies = new Bodies({
+      ...{ runtime, chain, fetcher, peerIds, penalize },
+      log: this.log,
+      signal: this.signal,
+      track: (what, work) => this.track(what, work),
+      onProgress: () => this.tell(),
+    })
   }
 
   /** Whether better blocks are known and being fetched. */
   get isSyncing(): boolean {
     const { tree, tip } = this.deps.chain
     return this.downloading && tree.bestHeader.header.height >= tip.header.height + SYNCING_BLOCKS
+  }
+
+  /** How far catching up has come; undefined when there is nothing to catch up with. */
+  get progress(): SyncProgress | undefined {
+    if (!this.isSyncing) return undefined
+    const { tree, tip } = this.deps.chain
+    const targetHeight = tree.bestHeader.header.height
+    const seconds = (this.deps.runtime.clock.monotonicMs() - this.run.startMs) / 1_000
+    const done = Math.max(0, tip.header.height - this.run.startHeight)
+    const blocksPerSecond = seconds > 0 ? Math.round((done * 10) / seconds) / 10 : 0
+    const secondsLeft =
+      blocksPerSecond > 0 ? { secondsLeft: Math.ceil((targetHeight - tip.header.height) / blocksPerSecond) } : {}
+    return { targetHeight, blocksPerSecond, ...secondsLeft }
+  }
+
+  /** Says now and then how far it has come. */
+  private tell(): void {
+    const nowMs = this.deps.runtime.clock.monotonicMs()
+    const { progress } = this
+    if (progress === undefined || nowMs < Math.max(this.toldMs, this.run.startMs) + TELL_MS) return
+    this.toldMs = nowMs
+    this.log.info({ height: this.deps.chain.tip.header.height, ...progress }, 'catching up')
   }
 
   /** What a peer last said of its chain. */
@@ -69,7 +103,7 @@ export class Sync extends BaseService {
 
   onDisconnected(peerId: string): void {
     this.statuses.delete(peerId)
-    this.slow.delete(peerId)
+    this.bodies.sources.forget(peerId)
   }
 
   /** A peer told its status, or is known to have a block that we lack. */
@@ -116,97 +150,20 @@ export class Sync extends BaseService {
       const last = chain.addHeaders(headers)
       if (last === undefined || last === from || headers.length < MAX_HEADERS) return
       from = last
-      this.log.info({ height: last.header.height, peerId }, 'headers')
+      this.log.debug({ height: last.header.height, peerId }, 'headers')
       await runtime.timers.yield()
     }
   }
 
-  /** Fetches the bodies of the best chain of headers, window after window, until there is nothing better to have. */
   private async download(): Promise<void> {
     if (this.downloading) return
     this.downloading = true
+    this.run = { startMs: this.deps.runtime.clock.monotonicMs(), startHeight: this.deps.chain.tip.header.height }
     try {
-      for (;;) {
-        const wanted = this.nextWanted()
-        if (wanted.length === 0) return
-        const failed = this.slow.size
-        const progress = await this.fetchWindow(wanted)
-        // With a peer found out, the next one is asked at once.
-        if (progress || (this.slow.size > failed && this.hasFresh())) continue
-        await this.deps.runtime.timers.sleep(RETRY_MS, this.signal)
-      }
+      await this.bodies.run()
     } finally {
       this.downloading = false
     }
-  }
-
-  /** The lowest blocks of the best header chain whose bodies are missing. */
-  private nextWanted(): ChainNode[] {
-    const { tree, tip } = this.deps.chain
-    const goal = tree.bestHeader
-    if (!isBetter(goal, tip)) return []
-    let low: ChainNode | undefined = goal
-    while (low !== undefined && !low.complete) low = low.parent
-    const top = ancestorAt(goal, (low?.header.height ?? 0) + WINDOW_BLOCKS)
-    const wanted: ChainNode[] = []
-    for (let at = top; at !== undefined && at !== low; at = at.parent) if (!at.hasBody) wanted.push(at)
-    return wanted.reverse()
-  }
-
-  /** Asks several peers for their share and takes in what comes, in order. True when at least one block came. */
-  private async fetchWindow(wanted: readonly ChainNode[]): Promise<boolean> {
-    const peers = this.sources()
-    if (peers.length === 0) return false
-    const batches: ChainNode[][] = []
-    const size = Math.max(1, Math.min(BATCH_BLOCKS, Math.ceil(wanted.length / peers.length)))
-    for (let i = 0; i < wanted.length; i += size) batches.push(wanted.slice(i, i + size))
-    const fetches = batches.map((batch, i) => this.fetchBatch(peers[i % peers.length] ?? '', batch))
-    // Awaited one after the other: one that fails before its turn must not count as unhandled.
-    for (const fetch of fetches) fetch.catch(() => {})
-    let progress = false
-    for (const fetch of fetches) {
-      for (const { block, peerId } of await fetch) progress = (await this.takeIn(block, peerId)) || progress
-    }
-    if (this.isSyncing) this.log.info(this.progress(), 'catching up')
-    return progress
-  }
-
-  private progress(): { height: number; of: number } {
-    const { tree, tip } = this.deps.chain
-    return { height: tip.header.height, of: tree.bestHeader.header.height }
-  }
-
-  private hasFresh(): boolean {
-    return this.deps.peerIds().some((peerId) => !this.slow.has(peerId))
-  }
-
-  /** Connected peers but for those that lately failed. Once all of them have, all begin anew: not before, or the same would be asked for ever. */
-  private sources(): string[] {
-    const peers = this.deps.peerIds()
-    const good = peers.filter((peerId) => !this.slow.has(peerId))
-    if (good.length > 0) return good
-    this.slow.clear()
-    return peers
-  }
-
-  private async fetchBatch(peerId: string, batch: readonly ChainNode[]): Promise<{ block: Block; peerId: string }[]> {
-    const blocks: { block: Block; peerId: string }[] = []
-    await this.blaming(peerId, async () => {
-      const hashes = batch.map(({ hash }) => hash)
-      const answer = await this.deps.fetcher.blocks(peerId, hashes, this.signal)
-      for (const block of answer) if (block !== undefined) blocks.push({ block, peerId })
-    })
-    if (blocks.length === 0) this.slow.add(peerId)
-    return blocks
-  }
-
-  private async takeIn(block: Block, peerId: string): Promise<boolean> {
-    let taken = false
-    await this.blaming(peerId, async () => {
-      await this.deps.chain.addBlock(block, peerId)
-      taken = true
-    })
-    return taken
   }
 
   /** What waits in the peer's mempool and not in ours: gossip does not repeat what was told before we came. */
@@ -226,22 +183,8 @@ export class Sync extends BaseService {
     })
   }
 
-  /** Runs work that depends on a peer: a violation is charged to it, a failure of the network is taken as bad luck. */
   private async blaming(peerId: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      const verdict = verdictOn(error)
-      if (verdict !== undefined) {
-        const code = error instanceof BlockError ? error.code : 'violation'
-        this.log.debug({ peerId, code }, 'sync refused')
-        if (verdict.penalty > 0) this.deps.penalize(peerId, verdict.penalty, code)
-        return
-      }
-      if (error instanceof AbortError) throw error
-      if (!(error instanceof NetError || error instanceof TimeoutError)) throw error
-      this.log.debug({ peerId, err: error }, 'a peer did not answer')
-    }
+    await blaming({ log: this.log, penalize: this.deps.penalize }, peerId, work)
   }
 
   private async poll(): Promise<void> {

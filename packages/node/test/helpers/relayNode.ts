@@ -1,4 +1,5 @@
-/** A node as far as blocks and transactions travel: a TestLedger behind a real host on loopback, with gossip, streams and the relay. */
+/** A node as far as blocks and transactions travel: a TestLedger behind a real host on loopback, with gossip, streams, relay and
+ * sync. */
 import { randomBytes } from 'node:crypto'
 import type { Network } from '@kvchain/core/params'
 import { BlocksInHand } from '@kvchain/node/net/blocksInHand'
@@ -7,9 +8,10 @@ import { Gossip } from '@kvchain/node/net/gossip'
 import { Host } from '@kvchain/node/net/host'
 import { Relay } from '@kvchain/node/net/relay'
 import { serveSync } from '@kvchain/node/net/server'
-import { Streams } from '@kvchain/node/net/streams/streams'
+import { type HandleOptions, type RequestHandler, Streams } from '@kvchain/node/net/streams/streams'
 import { hex } from '@kvchain/node/runtime/hex'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
+import { Sync } from '@kvchain/node/sync/sync'
 import { easyNetwork, TestLedger } from './ledger.js'
 
 const runtime = systemRuntime()
@@ -18,6 +20,21 @@ export interface Charge {
   readonly peerId: string
   readonly points: number
   readonly reason: string
+}
+
+export interface RelayNodeOptions {
+  readonly network?: Network
+  /** Default: a new one. Closed with the node. */
+  readonly ledger?: TestLedger
+  /** Whether it answers requests. Default true. */
+  readonly serves?: boolean
+  /** Whether it catches up with whoever it is connected to. Default false. */
+  readonly syncs?: boolean
+  /** Answers requests of one name in its own way. */
+  readonly twist?: {
+    readonly name: string
+    readonly answer: (honest: RequestHandler, ...call: Parameters<RequestHandler>) => Promise<Uint8Array>
+  }
 }
 
 export class RelayNode {
@@ -31,14 +48,15 @@ export class RelayNode {
     readonly streams: Streams,
     readonly gossip: Gossip,
     readonly relay: Relay,
+    readonly sync: Sync,
     told: { charge: (charge: Charge) => void; behind: (peerId: string) => void },
   ) {
     told.charge = (charge) => this.charges.push(charge)
     told.behind = (peerId) => this.ahead.push(peerId)
   }
 
-  static async open(options: { serves?: boolean; network?: Network } = {}): Promise<RelayNode> {
-    const ledger = await TestLedger.open(options.network ?? easyNetwork())
+  static async open(options: RelayNodeOptions = {}): Promise<RelayNode> {
+    const ledger = options.ledger ?? (await TestLedger.open(options.network ?? easyNetwork()))
     const { chain, mempool, own, genesis } = ledger
     const networkId = hex(genesis.hash).slice(0, 16)
     const listen = ['/ip4/127.0.0.1/tcp/0']
@@ -57,9 +75,23 @@ export class RelayNode {
       penalize: (peerId, points, reason) => told.charge({ peerId, points, reason }),
       onBehind: (peerId) => told.behind(peerId),
     })
-    if (options.serves !== false) await serveSync({ chain, mempool, inHand, streams, onStatus: () => {} })
-    for (const service of [host, streams, gossip, relay]) await service.start()
-    return new RelayNode(ledger, host, streams, gossip, relay, told)
+    const sync = new Sync({
+      ...{ runtime, chain, mempool, fetcher },
+      peerIds: () => host.peerIds(),
+      penalize: (peerId, points, reason) => told.charge({ peerId, points, reason }),
+    })
+    const { twist } = options
+    const twisted = {
+      handle: (name: string, limits: HandleOptions, handler: RequestHandler) =>
+        streams.handle(name, limits, twist?.name === name ? (...call) => twist.answer(handler, ...call) : handler),
+    }
+    if (options.serves !== false) {
+      const onStatus = () => {}
+      await serveSync({ chain, mempool, inHand, streams: twisted, onStatus })
+    }
+    if (options.syncs === true) host.onPeer({ connected: (peerId) => sync.onConnected(peerId) })
+    for (const service of [host, streams, gossip, relay, sync]) await service.start()
+    return new RelayNode(ledger, host, streams, gossip, relay, sync, told)
   }
 
   get peerId(): string {
@@ -78,8 +110,13 @@ export class RelayNode {
     await until('both are in the mesh', () => isMeshed(this, other) && isMeshed(other, this))
   }
 
+  /** Ends all but the ledger. */
+  async leave(): Promise<void> {
+    for (const service of [this.sync, this.relay, this.gossip, this.streams, this.host]) await service.stop()
+  }
+
   async close(): Promise<void> {
-    for (const service of [this.relay, this.gossip, this.streams, this.host]) await service.stop()
+    await this.leave()
     await this.ledger.close()
   }
 }
