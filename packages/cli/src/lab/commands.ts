@@ -24,6 +24,13 @@ interface AttackFlags extends Flags {
   readonly trials?: string
   readonly confirmations?: string
   readonly patience?: string
+  readonly simulated?: true
+}
+
+interface StaleFlags extends Flags {
+  readonly delay?: string
+  readonly miners?: string
+  readonly blocks?: string
 }
 
 interface FaultsFlags extends Flags {
@@ -61,6 +68,17 @@ secret, where the same versions say otherwise. Three daemons: an honest miner, a
 Rosenfeld's probability, the depth of the reorg, when the alarm rang, and what the clients that watched the key were told.
 `
 
+const ATTACK_SIMULATED_HELP = `
+With --simulated: whole nodes in one process and in virtual time, many races for each share and each number of confirmations, beside the exact
+probability. The same seed gives the same files, to the byte. --confirmations is a list then, --trials the races of each, --patience counts blocks
+that the attacker may be behind. About ten minutes by default.
+`
+
+const STALE_HELP = `
+Simulated: whole nodes in one process and in virtual time mine empty blocks over lines of one delay, from a tenth of a per cent of the block interval
+on. Reported are blocks that did not stay on the main chain, beside the share that a simple model expects.
+`
+
 const FAULTS_HELP = `
 Kills daemons (kill -9) and starts them again, or silences them for a time (SIGSTOP): one, all but one, and a miner in the middle of a block, with
 writers at every daemon. Reported are writes before, during and after, the time to recover, and writes lost, which must be none.
@@ -68,7 +86,9 @@ writers at every daemon. Reported are writes before, during and after, the time 
 
 /** Adds the command to kvchain. */
 export function addLab(program: Command): void {
-  const lab = newProgram('lab').description('experiments with real daemons on this machine, each with its report')
+  const lab = newProgram('lab').description(
+    'experiments, with real daemons on this machine or simulated, each with its report',
+  )
   program.addCommand(lab)
   withCommon(lab.command('noobcash'))
     .description('payments between nodes: throughput and block time against capacity and difficulty')
@@ -90,11 +110,19 @@ export function addLab(program: Command): void {
   withCommon(lab.command('attack51'))
     .description('an attacker with a share of the hash power rewrites an older version of a key')
     .option('--share <list>', 'of the whole hash power, 0.1 to 0.9 (0.3,0.6)')
-    .option('--trials <n>', 'for each share (3)')
-    .option('--confirmations <n>', 'that the buyer waits for (3)')
-    .option('--patience <seconds>', 'until the attacker gives up (15)')
-    .addHelpText('after', afterText(ATTACK_HELP, 'two to three minutes'))
-    .action(attack51)
+    .option('--trials <n>', 'for each share (3; simulated 200)')
+    .option('--confirmations <n>', 'that the buyer waits for (3; simulated 1 to 10)')
+    .option('--patience <n>', 'until the attacker gives up: seconds (15); simulated: blocks behind (30)')
+    .option('--simulated', 'in virtual time, against the exact probabilities')
+    .addHelpText('after', afterText(`${ATTACK_HELP}${ATTACK_SIMULATED_HELP}`, 'two to three minutes'))
+    .action((flags: AttackFlags) => (flags.simulated ? doubleSpend(flags) : attack51(flags)))
+  withCommon(lab.command('stale'))
+    .description('simulated: blocks that are lost to delay, against a model')
+    .option('--delay <list>', 'parts of the block interval (0.01,0.05,0.1,0.2,0.25,0.5)')
+    .option('--miners <n>', 'of equal power, 2 to 30 (8)')
+    .option('--blocks <n>', 'for each delay (3000)')
+    .addHelpText('after', afterText(STALE_HELP, 'two minutes'))
+    .action(staleBlocks)
   withCommon(lab.command('faults'))
     .description('daemons that crash and fall silent under load: what goes on, what is lost')
     .option('--nodes <n>', 'daemons, 3 to 20 (4)')
@@ -113,7 +141,7 @@ function withCommon(command: Command): Command {
 function afterText(what: string, takes: string): string {
   return `${what}
 By default it takes ${takes} on two cores, longer when they are busy. Tables go to standard output; --out DIR writes them as CSV, with plots (SVG), all
-of it as JSON, and index.html. Ctrl-C stops the daemons in good order and writes nothing; a second one ends at once.
+of it as JSON, and index.html. Ctrl-C ends it in good order and writes nothing; a second one ends at once.
 
 ${EXIT_CODE_HELP}`
 }
@@ -170,6 +198,34 @@ async function attack51(flags: AttackFlags): Promise<void> {
   })
 }
 
+async function doubleSpend(flags: AttackFlags): Promise<void> {
+  const quick = flags.quick === true
+  const shares = (flags.share ?? (quick ? '0.3' : '0.1,0.2,0.3,0.4,0.5,0.6')).split(',', MAX_LIST)
+  const options = {
+    shares: shares.map((part) => parseAttackShare(part.trim())),
+    confirmations: counts(flags.confirmations ?? (quick ? '1,2' : '1,2,3,4,5,6,7,8,9,10'), '--confirmations', 1, 100),
+    races: parseCount(flags.trials ?? (quick ? '5' : '200'), '--trials', 1, 100_000),
+    patience: parseCount(flags.patience ?? '30', '--patience', 1, 1_000),
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { doubleSpend } = await import('@kvchain/lab/experiments/simulated/doubleSpend')
+    return doubleSpend(options, bench)
+  })
+}
+
+async function staleBlocks(flags: StaleFlags): Promise<void> {
+  const quick = flags.quick === true
+  const options = {
+    delays: fractions(flags.delay ?? (quick ? '0.1,0.25' : '0.01,0.05,0.1,0.2,0.25,0.5'), '--delay'),
+    miners: parseCount(flags.miners ?? (quick ? '3' : '8'), '--miners', 2, 30),
+    blocks: parseCount(flags.blocks ?? (quick ? '100' : '3000'), '--blocks', 50, 1_000_000),
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { stale } = await import('@kvchain/lab/experiments/simulated/stale')
+    return stale(options, bench)
+  })
+}
+
 async function faults(flags: FaultsFlags): Promise<void> {
   const quick = flags.quick === true
   const options = {
@@ -195,6 +251,11 @@ function rising(values: readonly number[]): number[] {
 
 function seedOf({ seed = process.env.SEED ?? '1' }: Flags): number {
   return parseCount(seed, '--seed', 0, MAX_SEED)
+}
+
+/** Parts of something, above 0 and up to 1, with commas between. */
+function fractions(text: string, what: string): number[] {
+  return text.split(',', MAX_LIST).map((part) => parseShare(part.trim(), what))
 }
 
 /** Whole numbers with commas between. */

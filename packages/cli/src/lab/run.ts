@@ -19,7 +19,7 @@ export async function runExperiment(
   const stop = new AbortController()
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(1)
-    remark('stopping the daemons')
+    remark('stopping')
     stop.abort()
   }
   for (const signal of SIGNALS) process.on(signal, onSignal)

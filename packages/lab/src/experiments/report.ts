@@ -18,6 +18,8 @@ export interface Report {
   readonly about: readonly string[]
   /** What it was run with: name and value. */
   readonly settings: Readonly<Record<string, string | number>>
+  /** Nothing in it depends on the machine: the same seed gives the same files, to the byte. */
+  readonly isSimulated?: boolean
   readonly tables: readonly Table[]
   readonly plots: readonly Plot[]
 }
@@ -46,9 +48,10 @@ export function reportText({ tables, about }: Report): string {
 
 /** Writes the files into `folder`, which is made. Returns their names. Throws LabError `lab-output`. */
 export async function writeReport(report: Report, folder: string): Promise<string[]> {
-  const { experiment, title, settings, tables, plots, about } = report
+  const { experiment, title, tables, plots, about } = report
+  const settings = settingsOf(report)
   const plain = tables.map((table) => ({ ...table, columns: table.columns.map(({ name }) => name) }))
-  const json = { experiment, title, machine: describeMachine(), settings, about, tables: plain }
+  const json = { experiment, title, settings, about, tables: plain }
   const files: [name: string, content: string][] = [
     [`${experiment}.json`, `${JSON.stringify(json, null, 2)}\n`],
     ...tables.map((table): [string, string] => [`${table.name}.csv`, formatCsv(table)]),
@@ -65,13 +68,19 @@ export async function writeReport(report: Report, folder: string): Promise<strin
   return files.map(([name]) => name)
 }
 
+/** What it was run with, and on what, where that matters. */
+function settingsOf({ settings, isSimulated = false }: Report): Report['settings'] {
+  return isSimulated ? settings : { ...settings, machine: describeMachine() }
+}
+
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}caption{text-align:left;font-weight:600;padding:.3rem 0}
 td,th{border-bottom:1px solid #ddd;padding:.2rem .7rem;text-align:right}td:first-child,th:first-child{text-align:left}
 svg{max-width:100%;height:auto}`
 
-function pageOf({ title, about, settings, tables, plots }: Report): string {
-  const facts = Object.entries({ ...settings, machine: describeMachine() })
+function pageOf(report: Report): string {
+  const { title, about, tables, plots } = report
+  const facts = Object.entries(settingsOf(report))
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head><body>
 <h1>${escapeHtml(title)}</h1>

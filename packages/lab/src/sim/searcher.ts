@@ -11,33 +11,59 @@ import { KIND } from './loop.js'
 import type { Life } from './runtime.js'
 
 export class DrawnSearcher implements PowSearcher {
+  /** Draws anew how long each search under way still takes. */
+  private readonly redraws = new Set<() => void>()
+
   constructor(
     private readonly life: Life,
     private readonly random: Random,
-    /** Hashes in a millisecond. */
-    private readonly hashRate: () => number,
+    private rate: number,
   ) {}
+
+  /** Hashes in a millisecond; with 0 nothing is found until there are more. */
+  setRate(rate: number): void {
+    this.rate = rate
+    for (const redraw of this.redraws) redraw()
+  }
 
   /** A search that is given up and begun anew takes no longer for it, as the distribution has no memory. */
   search({ commitment, target, start, count }: PowWork, signal: AbortSignal): Promise<number | undefined> {
-    const takesMs = (this.random.exponential() * Number(targetWork(target))) / this.hashRate()
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(new AbortError('a search'))
         return
       }
-      const onAbort = () => {
+      let cancel = () => {}
+      const draw = () => {
         cancel()
+        cancel = () => {}
+        if (this.rate === 0) return
+        const takesMs = (this.random.exponential() * Number(targetWork(target))) / this.rate
+        cancel = this.life.after(takesMs, KIND.timer, found)
+      }
+      const end = () => {
+        cancel()
+        this.redraws.delete(draw)
+        signal.removeEventListener('abort', onAbort)
+      }
+      const onAbort = () => {
+        end()
         reject(new AbortError('a search'))
       }
-      const cancel = this.life.after(takesMs, KIND.timer, () => {
-        signal.removeEventListener('abort', onAbort)
-        for (let nonce = start; nonce < start + count; nonce++) {
-          if (meetsTarget(powHash(sha256, commitment, nonce), target)) return resolve(nonce)
-        }
-        resolve(undefined)
-      })
+      const found = () => {
+        end()
+        resolve(this.nonce(commitment, target, start, count))
+      }
+      this.redraws.add(draw)
       signal.addEventListener('abort', onAbort, { once: true })
+      draw()
     })
+  }
+
+  private nonce(commitment: Uint8Array, target: Uint8Array, start: number, count: number): number | undefined {
+    for (let nonce = start; nonce < start + count; nonce++) {
+      if (meetsTarget(powHash(sha256, commitment, nonce), target)) return nonce
+    }
+    return undefined
   }
 }

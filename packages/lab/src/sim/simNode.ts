@@ -91,6 +91,7 @@ export class SimNode {
   private running_: Running | undefined
   private life: Life | undefined
   private transport_: SimTransport | undefined
+  private searcher: DrawnSearcher | undefined
   lives = 0
 
   constructor(
@@ -190,6 +191,8 @@ export class SimNode {
 
   private miner(life: Life, { chain, mempool }: LedgerParts, { sync, relay }: Peering): Miner {
     const { hashRate, account, network } = this.options
+    const searcher = new DrawnSearcher(life, this.deps.random, hashRate)
+    this.searcher = searcher
     const miner = new Miner(
       {
         mode: hashRate > 0 ? 'always' : 'off',
@@ -200,7 +203,7 @@ export class SimNode {
         runtime: life,
         chain,
         mempool,
-        searcher: new DrawnSearcher(life, this.deps.random, () => hashRate),
+        searcher,
         isSyncing: () => sync.isSyncing,
         isAwaited: () => false,
       },
@@ -210,6 +213,11 @@ export class SimNode {
       relay.announce(block)
     })
     return miner
+  }
+
+  /** From now on, until it starts again, the miner searches at this part of its hash rate: 0 for a pause. */
+  mineAt(part: number): void {
+    this.searcher?.setRate(part * this.options.hashRate)
   }
 
   /** As by a loss of power: it does nothing more, and its disk loses what was not synced. */
@@ -236,8 +244,11 @@ export class SimNode {
     this.transport_ = undefined
   }
 
-  /** Puts a key of the node's own account, as a client of it would; resolves with the txid once the write is accepted. Takes virtual time. */
-  async put(key: string, value: string): Promise<string> {
+  /**
+   * Puts a key of the node's own account, or of another whose key the client has; resolves with the txid once the write is accepted. Takes virtual
+   * time.
+   */
+  async put(key: string, value: string, account: KeyPair = this.options.account): Promise<string> {
     const bytes = fromUtf8(value)
     const operation = {
       kind: 'put',
@@ -247,7 +258,9 @@ export class SimNode {
       valueLength: bytes.length,
       access: { kind: 'keep' },
     } as const
-    const { txid } = await this.up.writer.write({ operations: [operation], values: [bytes] }, {})
+    const { ledger, writer } = this.up
+    const own = account === this.options.account ? writer : new Writer({ ...ledger, account })
+    const { txid } = await own.write({ operations: [operation], values: [bytes] }, {})
     this.deps.observer.accepted(this, txid)
     return txid
   }
