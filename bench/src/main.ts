@@ -6,7 +6,8 @@ import { KvError } from '@kvchain/core/errors'
 import { OptionsError } from '@kvchain/node/runtime/errors'
 import { runClusterScenario } from './clusterScenario.js'
 import { BenchError } from './errors.js'
-import { HELP, parseCommand } from './options.js'
+import { formatJoinReport, type JoinReport, runJoinScenario } from './net/joinScenario.js'
+import { type Command, HELP, parseCommand } from './options.js'
 import { type ClusterReport, formatReport } from './report.js'
 import { formatTreeReport, runTreeScenario, type TreeReport } from './tree/scenario.js'
 
@@ -18,18 +19,37 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
     process.stdout.write(`${HELP}\n`)
     return
   }
-  const say = (line: string) => process.stderr.write(`${line}...\n`)
-  const report =
-    command.kind === 'tree'
-      ? await runTreeScenario(command.options, signal, say)
-      : await runClusterScenario(command.options, signal, say)
+  const { report, text } = await measure(command, signal, (line) => process.stderr.write(`${line}...\n`))
   const file = await record(report)
-  const text = report.scenario === 'tree' ? formatTreeReport(report) : formatReport(report)
   process.stdout.write(command.json ? `${JSON.stringify(report, null, 2)}\n` : `\n${text}\n`)
   process.stderr.write(`recorded in ${file}\n`)
 }
 
-async function record(report: ClusterReport | TreeReport): Promise<string> {
+type Report = ClusterReport | TreeReport | JoinReport
+
+/** Runs a scenario; the text is for people. */
+async function measure(
+  command: Exclude<Command, { kind: 'help' }>,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<{ report: Report; text: string }> {
+  switch (command.kind) {
+    case 'cluster': {
+      const report = await runClusterScenario(command.options, signal, say)
+      return { report, text: formatReport(report) }
+    }
+    case 'tree': {
+      const report = await runTreeScenario(command.options, signal, say)
+      return { report, text: formatTreeReport(report) }
+    }
+    case 'join': {
+      const report = await runJoinScenario(command.options, signal, say)
+      return { report, text: formatJoinReport(report) }
+    }
+  }
+}
+
+async function record(report: Report): Promise<string> {
   await mkdir(RESULTS, { recursive: true })
   const file = fileURLToPath(
     new URL(`${report.scenario}-${report.date.slice(0, 19).replaceAll(':', '')}.json`, RESULTS),

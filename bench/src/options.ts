@@ -33,10 +33,18 @@ export interface TreeBenchOptions {
   readonly heapMib: number
 }
 
+export interface JoinBenchOptions {
+  readonly blocks: number
+  /** In all of them together; each puts one value. */
+  readonly transactions: number
+  readonly valueBytes: number
+}
+
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'cluster'; readonly options: ClusterBenchOptions; readonly json: boolean }
   | { readonly kind: 'tree'; readonly options: TreeBenchOptions; readonly json: boolean }
+  | { readonly kind: 'join'; readonly options: JoinBenchOptions; readonly json: boolean }
 
 export const HELP = `usage: npm run bench -- SCENARIO [options]
 
@@ -61,6 +69,11 @@ memory.
   --batches A,B      keys in a commit (1000,5000)
   --cache MIB        memory for pages of the tree (256)
   --heap MIB         bound of the JavaScript heap (512)
+
+join: a daemon with an empty folder catches up with one that has a chain, as a share of the bare rate at which this machine verifies signatures.
+  --blocks N         blocks of the chain (5000)
+  --transactions N   puts in all of them together (100000)
+  --value-size B     bytes of a value (100)
 
   --json             print the record instead of the table
   --help             this text
@@ -87,6 +100,8 @@ const TREE_DEFAULTS = {
   heap: '512',
 } as const
 
+const JOIN_DEFAULTS = { blocks: '5000', transactions: '100000', 'value-size': '100' } as const
+
 const DEFAULT_BASELINE_KEYS = 100_000
 
 /** Throws BenchError `bench-usage`, in one sentence. */
@@ -98,10 +113,12 @@ export function parseCommand(args: readonly string[]): Command {
       return parseCluster(rest)
     case 'tree':
       return parseTree(rest)
+    case 'join':
+      return parseJoin(rest)
     case undefined:
-      throw usage('which scenario? There are cluster and tree (see --help)')
+      throw usage('which scenario? There are cluster, tree and join (see --help)')
     default:
-      throw usage(`there is no scenario ${scenario}; there are cluster and tree`)
+      throw usage(`there is no scenario ${scenario}; there are cluster, tree and join`)
   }
 }
 
@@ -135,6 +152,16 @@ function parseTree(args: readonly string[]): Command {
     heapMib: whole('heap', values.heap, 64, 65_536),
   }
   return { kind: 'tree', options, json }
+}
+
+function parseJoin(args: readonly string[]): Command {
+  const { values, json } = parse(args, JOIN_DEFAULTS)
+  const options = {
+    blocks: whole('blocks', values.blocks, 1, 1_000_000),
+    transactions: whole('transactions', values.transactions, 0, 10_000_000),
+    valueBytes: whole('value-size', values['value-size'], 1, 1 << 16),
+  }
+  return { kind: 'join', options, json }
 }
 
 function parse<K extends string>(args: readonly string[], defaults: Readonly<Record<K, string>>) {

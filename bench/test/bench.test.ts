@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { BenchError } from '../dist/errors.js'
+import { formatJoinReport, runJoinScenario } from '../dist/net/joinScenario.js'
 import { parseCommand } from '../dist/options.js'
 import type { TreeReport } from '../dist/tree/scenario.js'
 import { formatTreeReport, runTreeScenario } from '../dist/tree/scenario.js'
@@ -13,6 +14,11 @@ describe('the command line', () => {
       kind: 'tree',
       json: false,
       options: { keys: 1e6, baselineKeys: 1e5, updates: 1e5, batches: [1_000, 5_000], cacheMib: 256, heapMib: 512 },
+    })
+    expect(parseCommand(['join'])).toEqual({
+      kind: 'join',
+      json: false,
+      options: { blocks: 5_000, transactions: 100_000, valueBytes: 100 },
     })
     expect(parseCommand(['cluster', '--rate', 'max', '--json'])).toMatchObject({
       kind: 'cluster',
@@ -29,6 +35,7 @@ describe('the command line', () => {
     [['tree', '--keys', '2000', '--baseline-keys', '3000'], '--baseline-keys is a whole number from 1000 to 2000'],
     [['tree', 'more'], 'what is more?'],
     [['tree', '--rate', '5'], "Unknown option '--rate'"],
+    [['join', '--blocks', '0'], '--blocks is a whole number'],
     [['cluster', '--nodes', '2', '--miners', '3'], '--miners 3 is more than there are nodes'],
   ])('%j is a usage error', (args, message) => {
     expect(() => parseCommand(args)).toThrow(BenchError)
@@ -70,4 +77,16 @@ describe('the tree scenario', () => {
     const signal = AbortSignal.abort()
     await expect(runTreeScenario(options, signal, () => {})).rejects.toMatchObject({ code: 'bench-cancelled' })
   })
+})
+
+describe('the join scenario', () => {
+  const options = { blocks: 30, transactions: 100, valueBytes: 50 }
+
+  it('lets a newcomer have the whole chain, and says at what rate', async () => {
+    const report = await runJoinScenario(options, new AbortController().signal, () => {})
+    expect(report.options).toEqual(options)
+    expect(report.blocksPerSecond).toBeCloseTo(options.blocks / report.seconds)
+    expect(report.ratioToYardstick).toBeGreaterThan(0)
+    expect(formatJoinReport(report)).toMatch(/^ {2}transactions as a share +\d+\.\d %$/m)
+  }, 120_000)
 })

@@ -107,6 +107,8 @@ export class Bodies {
   }
 
   private handOver(): void {
+    // Many at a time: a message to a thread costs as much as ten signatures.
+    if (this.adding.size > MAX_ADDING / 2 || this.addingTransactions > MAX_ADDING_TRANSACTIONS / 2) return
     for (let node = this.path[this.next]; node !== undefined; node = this.path[++this.next]) {
       if (node.hasBody || this.adding.has(node)) continue
       const isFull = this.adding.size >= MAX_ADDING || this.addingTransactions >= MAX_ADDING_TRANSACTIONS
