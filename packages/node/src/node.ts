@@ -94,8 +94,11 @@ export interface NodeSummary {
   readonly http?: { readonly url: string; readonly tokenFile: string }
 }
 
-/** Connections at most; far more than the eight that a node looks for. */
-const MAX_CONNECTIONS = 64
+/** Far more than the eight that a node looks for: up to half of these are dialled, and the rest come by themselves. */
+const MAX_PEERS = 64
+const MAX_INBOUND = 48
+/** Over that many connections the host takes none: there is room for newcomers to be weighed against who is there. */
+const MAX_CONNECTIONS = 96
 const VERIFY_THREADS = 1
 /** Hexadecimal digits of the genesis hash that stand in topics and protocol ids. */
 const NETWORK_ID_LENGTH = 16
@@ -194,7 +197,8 @@ export class KvNode extends BaseService {
       {
         network: options.network,
         bootstrap: options.bootstrap,
-        maxPeers: MAX_CONNECTIONS / 2,
+        maxPeers: MAX_PEERS / 2,
+        maxInbound: MAX_INBOUND,
         exchange: options.peerExchange ?? true,
         allow: options.allow ?? [],
         deny: options.deny ?? [],

@@ -3,6 +3,7 @@
  * Owns no behaviour. A daemon's transport is libp2p (node.ts); a simulation brings its own.
  */
 import type { Network } from '@kvchain/core/params'
+import type { Chain } from './chain/chain.js'
 import type { LedgerParts } from './ledgerParts.js'
 import { BlocksInHand } from './net/blocksInHand.js'
 import { Fetcher } from './net/fetcher.js'
@@ -10,8 +11,13 @@ import type { PeerBook } from './net/peers/peerBook.js'
 import { PeerManager, type PeerManagerHost, type PeerManagerStreams } from './net/peers/peerManager.js'
 import { Relay, type RelayGossip } from './net/relay.js'
 import { serveSync } from './net/server.js'
-import type { Runtime } from './runtime/runtime.js'
+import type { Clock, Runtime } from './runtime/runtime.js'
 import { Sync } from './sync/sync.js'
+
+/** So many intervals without a block come by chance once in e^20 times. */
+const STALE_INTERVALS = 20
+/** On a quick network that may as well be a miner who stopped. */
+const MIN_STALE_MS = 30_000
 
 /** How bytes reach other nodes: connections, requests, and messages to everybody. */
 export interface Transport {
@@ -28,6 +34,8 @@ export interface PeeringOptions {
   readonly maxPeers: number
   /** How many connections of our own choice to peers that others told of. */
   readonly targetOutbound?: number
+  /** How many peers that came by themselves; one more, and the least useful goes. */
+  readonly maxInbound?: number
   /** Whether peers that others tell of, or that were met before, are dialled, and others told. Default true. */
   readonly exchange?: boolean
   /** Peer ids and address ranges; see PeerManagerOptions. */
@@ -55,9 +63,10 @@ export async function makePeering(options: PeeringOptions, deps: PeeringDeps): P
   const { chain, mempool, own } = deps.ledger
   const { host, streams, gossip } = deps.transport
   const { network, bootstrap, ...limits } = options
+  const isStale = staleWatch(chain, runtime.clock, network.params.blockIntervalMs)
   const peers = new PeerManager(
     { bootstrap: [...bootstrap, ...network.policy.bootstrap], ...limits },
-    { runtime, host, streams, book },
+    { runtime, host, streams, book, isStale },
   )
   const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
   const fetcher = new Fetcher(streams, chain.genesis.hash, network.params.maxBlockBytes)
@@ -65,11 +74,44 @@ export async function makePeering(options: PeeringOptions, deps: PeeringDeps): P
   const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds, penalize })
   const onBehind = (peerId: string) => sync.onBehind(peerId)
   const inHand = new BlocksInHand()
-  const relay = new Relay({ runtime, chain, mempool, own, gossip, fetcher, inHand, peerIds, penalize, onBehind })
+  const relay = new Relay({
+    runtime,
+    chain,
+    mempool,
+    own,
+    gossip: credited(gossip, peers),
+    fetcher,
+    inHand,
+    peerIds,
+    penalize,
+    onBehind,
+  })
   await serveSync({ chain, mempool, inHand, streams, onStatus: (peerId, status) => sync.onStatus(peerId, status) })
   host.onPeer({
     connected: (peerId) => sync.onConnected(peerId),
     disconnected: (peerId) => sync.onDisconnected(peerId),
   })
   return { sync, relay, peers }
+}
+
+/** Notes who was the first to tell of a block, which is what makes a peer useful. */
+function credited(gossip: RelayGossip, peers: PeerManager): RelayGossip {
+  return {
+    publish: (topic, data) => gossip.publish(topic, data),
+    setHandler: (topic, handler) =>
+      gossip.setHandler(topic, async (data, from) => {
+        const verdict = await handler(data, from)
+        if (topic === 'blocks' && verdict === 'accept') peers.credit(from)
+        return verdict
+      }),
+  }
+}
+
+/** Whether the tip has stood still for much longer than blocks take. On an idle network that is so, too, and costs one more peer. */
+function staleWatch(chain: Chain, clock: Clock, blockIntervalMs: number): () => boolean {
+  let movedAtMs = clock.monotonicMs()
+  chain.tips.add(() => {
+    movedAtMs = clock.monotonicMs()
+  })
+  return () => clock.monotonicMs() - movedAtMs > Math.max(STALE_INTERVALS * blockIntervalMs, MIN_STALE_MS)
 }

@@ -84,6 +84,8 @@ export interface PeerInfo {
   readonly direction: Direction
   readonly connectedForMs: number
   readonly agent?: string
+  /** How long a ping took, there and back; unknown before the first, and where nobody pings. */
+  readonly rttMs?: number | undefined
 }
 
 /** Told of changes after they happened. Must be quick and must not throw. */
@@ -288,6 +290,7 @@ export class Host extends BaseService {
         direction: best.direction,
         connectedForMs: Math.round(now - peer.connectedAtMs),
         ...(peer.agent === undefined ? {} : { agent: peer.agent }),
+        rttMs: best.rtt,
       })
     }
     return found

@@ -33,6 +33,8 @@ export interface Entry {
   fixed: string[]
   /** All addresses, without the peer id. */
   addresses: string[]
+  /** The provider of the first of them; undefined if that is private. */
+  group: string | undefined
   /** The provider of whoever told of it. */
   teller: string | undefined
   failures: number
@@ -60,6 +62,7 @@ export function newEntry(source: PeerSource, peerId: string | undefined, ownId: 
     pinned: peerId !== undefined,
     fixed: [],
     addresses: [],
+    group: undefined,
     teller: undefined,
     failures: 0,
     nextDialMs: now + (courteous ? COURTESY_MS : 0),
@@ -97,11 +100,6 @@ export function isHearsay(entry: Entry): boolean {
   return entry.source === 'saved' || entry.source === 'exchange'
 }
 
-export function groupOf({ addresses }: Entry): string | undefined {
-  const [first] = addresses
-  return first === undefined ? undefined : netGroup(hostOf(parseAddress(first)) ?? '')
-}
-
 /** A connection counts for as long as it lasts, once it has proven to be one. */
 export function provenUntil({ provenMs, outboundSinceMs }: Entry, now: number): number {
   const lasted = now - (outboundSinceMs ?? now)
@@ -117,5 +115,13 @@ export function isWorse(a: Entry, b: Entry): boolean {
 /** The operator's addresses, and behind them a few of the others. */
 export function setAddresses(entry: Entry, others: readonly string[]): void {
   const more = new Set(others.filter((address) => !entry.fixed.includes(address)))
+  const [before] = entry.addresses
   entry.addresses = [...entry.fixed, ...[...more].slice(0, MAX_ADDRESSES_PER_PEER)]
+  const [first] = entry.addresses
+  if (first !== before) entry.group = first === undefined ? undefined : groupOf(first)
+}
+
+/** The provider of an address; undefined if it is private. */
+export function groupOf(address: string): string | undefined {
+  return netGroup(hostOf(parseAddress(address)) ?? '')
 }

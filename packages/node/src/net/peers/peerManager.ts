@@ -21,13 +21,16 @@ import { Access } from './access.js'
 import type { Ban } from './bans.js'
 import { Conduct } from './conduct.js'
 import { readTold, tellPeers } from './exchange.js'
+import { netGroup } from './groups.js'
 import type { PeerBook } from './peerBook.js'
-import { shuffled } from './slots.js'
+import { Rotation } from './rotation.js'
+import { chooseEviction, type InboundPeer, shuffled } from './slots.js'
 import { type Wanted, WantedList, type WantedPeer } from './wanted.js'
 
 /** A look at the list costs little; half a second is the delay that it adds to a reconnection. */
 const LOOP_MS = 500
 const DEFAULT_TARGET_OUTBOUND = 8
+const DEFAULT_MAX_INBOUND = 48
 const MAX_PARALLEL_DIALS = 16
 
 const EXCHANGE_PROTOCOL = 'peers'
@@ -46,6 +49,8 @@ export interface PeerManagerOptions {
   readonly targetOutbound?: number
   /** From here on, only the operator's peers are dialled. */
   readonly maxPeers: number
+  /** Peers that came by themselves and stay; one more, and the least useful goes. Default 48. */
+  readonly maxInbound?: number
   /**
    * false: dials the operator's addresses and what is on the local network, but nobody that others tell of or that was met before, and
    * tells others of nobody. Default true.
@@ -83,13 +88,17 @@ export class PeerManager extends BaseService {
   private readonly host: PeerManagerHost
   private readonly streams: PeerManagerStreams
   private readonly book: PeerBook
-  private readonly targetOutbound: number
+  private readonly maxInbound: number
+  private readonly rotation: Rotation
+  private readonly isStale: () => boolean
   private readonly exchanges: boolean
   private readonly access: Access
   private readonly conduct: Conduct
   private list: WantedList | undefined
   /** When each connected peer is next asked for others, in monotonic time. */
   private readonly asking = new Map<string, { readonly atMs: number; readonly again: boolean }>()
+  /** Blocks that each connected peer was the first to tell of. */
+  private readonly deliveries = new Map<string, { readonly count: number; readonly atMs: number }>()
   private dialling = 0
   private bansChanged = false
   private saveAtMs = 0
@@ -103,6 +112,8 @@ export class PeerManager extends BaseService {
       readonly host: PeerManagerHost
       readonly book: PeerBook
       readonly streams: PeerManagerStreams
+      /** Whether the tip has stood still for so long that peers may be keeping blocks back. */
+      readonly isStale?: () => boolean
     },
   ) {
     super('peerManager', deps.runtime.log.child({ module: 'peerManager' }))
@@ -110,7 +121,9 @@ export class PeerManager extends BaseService {
     this.host = deps.host
     this.book = deps.book
     this.streams = deps.streams
-    this.targetOutbound = options.targetOutbound ?? DEFAULT_TARGET_OUTBOUND
+    this.maxInbound = options.maxInbound ?? DEFAULT_MAX_INBOUND
+    this.rotation = new Rotation(options.targetOutbound ?? DEFAULT_TARGET_OUTBOUND, deps.runtime.clock)
+    this.isStale = deps.isStale ?? (() => false)
     this.exchanges = options.exchange ?? true
     this.access = new Access({ allow: options.allow ?? [], deny: options.deny ?? [] })
     this.conduct = new Conduct(deps.runtime.clock)
@@ -128,6 +141,12 @@ export class PeerManager extends BaseService {
     for (const { target, untilMs } of bans) this.log.warn({ target, reason, peerId, untilMs }, 'banned')
     if (bans.length > 0) this.onBans()
     if (disconnect) this.hangUp(peerId)
+  }
+
+  /** A peer was the first to tell of a block. */
+  credit(peerId: string): void {
+    if (!this.host.isConnected(peerId)) return
+    this.deliveries.set(peerId, { count: (this.deliveries.get(peerId)?.count ?? 0) + 1, atMs: this.nowMs() })
   }
 
   /** What is left of a peer's penalties: 0 for a good peer, negative otherwise. */
@@ -174,6 +193,7 @@ export class PeerManager extends BaseService {
       connected: (peerId) => this.onConnected(list, peerId),
       disconnected: (peerId) => {
         this.asking.delete(peerId)
+        this.deliveries.delete(peerId)
         list.disconnected(peerId)
       },
       discovered: (peerId, addresses) => list.heard(peerId, addresses),
@@ -221,6 +241,40 @@ export class PeerManager extends BaseService {
     if (peer === undefined) return
     list.connected(peerId, this.host.listenAddresses(peerId), peer)
     if (this.exchanges) this.asking.set(peerId, { atMs: this.nowMs(), again: false })
+    if (peer.direction === 'inbound') this.makeRoom(list)
+  }
+
+  /** Too many came by themselves: the least useful goes, who may be the last that came. */
+  private makeRoom(list: WantedList): void {
+    const inbound = this.host.peers().filter(({ direction }) => direction === 'inbound')
+    if (inbound.length <= this.maxInbound) return
+    const candidates = inbound.filter(({ peerId }) => !list.isOperators(peerId))
+    const loser = chooseEviction(candidates.map((peer) => this.asInbound(peer)))
+    if (loser === undefined) return
+    this.log.debug({ peerId: loser.peerId, inbound: inbound.length }, 'no room for more peers: the least useful goes')
+    this.hangUp(loser.peerId)
+  }
+
+  private asInbound({ peerId, address, connectedForMs, rttMs }: PeerInfo): InboundPeer {
+    const host = hostOf(parseAddress(address)) ?? ''
+    const deliveries = this.deliveries.get(peerId)?.count ?? 0
+    return { peerId, group: netGroup(host) ?? host, connectedForMs, rttMs, deliveries, score: this.score(peerId) }
+  }
+
+  /** How many connections of our own are wanted now. One of them may be let go for another. */
+  private wantedOutbound(list: WantedList, peers: readonly PeerInfo[]): number {
+    const outbound = peers.filter(({ direction }) => direction === 'outbound')
+    const ours = outbound
+      .filter(({ peerId }) => list.isHearsay(peerId))
+      .map(({ peerId, connectedForMs }) => {
+        return { peerId, connectedForMs, deliveredAtMs: this.deliveries.get(peerId)?.atMs ?? 0 }
+      })
+    const { wanted, letGo } = this.rotation.look(this.isStale(), outbound.length, ours)
+    if (letGo !== undefined) {
+      this.log.info({ peerId: letGo }, 'a peer that brings no blocks makes room for another')
+      this.hangUp(letGo)
+    }
+    return wanted
   }
 
   private infoOf(peerId: string): PeerInfo | undefined {
@@ -235,12 +289,13 @@ export class PeerManager extends BaseService {
   // Dialling.
 
   private dialDue(list: WantedList): void {
+    const peers = this.host.peers()
     const due = list.due({
-      peers: this.host.peers(),
-      own: new Set(this.host.addresses().map((address) => withoutPeerId(parseAddress(address)).toString())),
+      peers,
+      own: () => new Set(this.host.addresses().map((address) => withoutPeerId(parseAddress(address)).toString())),
       dials: MAX_PARALLEL_DIALS - this.dialling,
       maxPeers: this.options.maxPeers,
-      wantedOutbound: this.targetOutbound,
+      wantedOutbound: this.wantedOutbound(list, peers),
       refuses: (peerId) => this.refuses(peerId) || this.host.isStranger(peerId),
       listenAddresses: (peerId) => this.host.listenAddresses(peerId),
     })

@@ -79,3 +79,50 @@ export function shuffled<T>(items: readonly T[], random: Random): T[] {
   }
   return all
 }
+
+export interface InboundPeer {
+  readonly peerId: string
+  /** Its provider, or its own address where that is private. */
+  readonly group: string
+  readonly connectedForMs: number
+  /** Unknown in its first seconds. */
+  readonly rttMs: number | undefined
+  /** Blocks that it was the first to tell of. */
+  readonly deliveries: number
+  /** What is left of its points: 0, or negative. */
+  readonly score: number
+}
+
+/** Below this a peer is the first to go: a few slow answers happen to anybody. */
+const SUSPECT_SCORE = -20
+/** So much of all is protected for each of three virtues; of the rest, half for its age. */
+const PROTECTED_SHARE = 1 / 8
+
+/**
+ * Whom to hang up on so that somebody else may come in; the newcomer is among `peers`. Who was punished goes first. Protected are the nearest,
+ * those that were first with blocks, the oldest of several groups, and of the rest the older half; of what is left, the youngest of the
+ * most crowded group goes. Undefined without peers.
+ */
+export function chooseEviction(peers: readonly InboundPeer[]): InboundPeer | undefined {
+  const suspects = peers.filter(({ score }) => score <= SUSPECT_SCORE).sort((a, b) => a.score - b.score)
+  if (suspects[0] !== undefined) return suspects[0]
+  const share = Math.max(1, Math.floor(peers.length * PROTECTED_SHARE))
+  const left = new Set(peers)
+  const protect = (best: readonly InboundPeer[]): void => {
+    for (const peer of best.slice(0, share)) left.delete(peer)
+  }
+  const near = peers.filter(({ rttMs }) => rttMs !== undefined)
+  protect(near.sort((a, b) => (a.rttMs ?? 0) - (b.rttMs ?? 0)))
+  protect(peers.filter(({ deliveries }) => deliveries > 0).sort((a, b) => b.deliveries - a.deliveries))
+  const byAge = [...peers].sort((a, b) => b.connectedForMs - a.connectedForMs)
+  protect(byAge.filter(({ group }, i) => byAge.findIndex((other) => other.group === group) === i))
+  const old = byAge.filter((peer) => left.has(peer))
+  for (const peer of old.slice(0, Math.floor(old.length / 2))) left.delete(peer)
+  const crowds = new Map<string, InboundPeer[]>()
+  // The youngest first.
+  for (const peer of byAge.toReversed()) {
+    if (left.has(peer)) crowds.set(peer.group, [...(crowds.get(peer.group) ?? []), peer])
+  }
+  const crowded = [...crowds.values()].sort((a, b) => b.length - a.length)[0]
+  return crowded?.[0] ?? byAge.at(-1)
+}

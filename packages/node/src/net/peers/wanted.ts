@@ -33,7 +33,7 @@ const MAX_TOLD_LOCALLY = 256
 /** More peers than this on one local network are treated like peers heard of elsewhere. */
 const MAX_LOCAL = 64
 /** Written into the book: those that were reached, then those that came by themselves. */
-const MAX_SAVED = 512
+const MAX_SAVED = MAX_WANTED
 const ANCHORS = 2
 
 /** A local peer that was silent for this long and is heard again has come back: it is dialled at once. It is heard every 10 s. */
@@ -64,7 +64,7 @@ export interface Wanted {
 export interface Situation {
   readonly peers: readonly PeerInfo[]
   /** Own addresses without peer id. */
-  readonly own: ReadonlySet<string>
+  readonly own: () => ReadonlySet<string>
   /** Dials that may be begun now. */
   readonly dials: number
   /** From so many peers on, only the operator's are dialled. */
@@ -79,6 +79,11 @@ export interface Situation {
 export class WantedList {
   /** By peer id, or by address for an operator's address without one. */
   private readonly list = new Map<string, Entry>()
+  /** Those of the operator's whose peer id is not known. */
+  private readonly unpinned = new Set<Entry>()
+  private dialling = 0
+  /** No peer of the operator's or of the local network is due before; 0 when that has to be found out again. */
+  private insistentDueMs = 0
   /** Something changed that the book should know. */
   changed = false
 
@@ -107,13 +112,14 @@ export class WantedList {
     }))
   }
 
-  has(peerId: string): boolean {
-    return this.list.has(peerId)
+  /** Whether the operator named the peer. */
+  isOperators(peerId: string): boolean {
+    return this.entriesOf(peerId).some(({ source }) => source === 'bootstrap')
   }
 
-  /** Whether the operator named the peer, or it is on the local network: not hearsay. */
-  isInsistent(peerId: string): boolean {
-    return this.entriesOf(peerId).some((entry) => !isHearsay(entry))
+  /** Whether the peer is wanted only as one of so many, if at all. */
+  isHearsay(peerId: string): boolean {
+    return this.entriesOf(peerId).every(isHearsay)
   }
 
   /** An address of the operator's, with or without peer id. */
@@ -124,6 +130,8 @@ export class WantedList {
     entry.fixed = [...new Set([...entry.fixed, text])]
     setAddresses(entry, [])
     this.list.set(peerId ?? text, entry)
+    if (peerId === undefined) this.unpinned.add(entry)
+    this.insistentDueMs = 0
   }
 
   /** What the book kept. Addresses that are none are left out. */
@@ -175,6 +183,7 @@ export class WantedList {
   ) {
     const now = this.clock.monotonicMs()
     if (addresses.length > 0) this.told(peerId, addresses, hostOf(parseAddress(address)) ?? '')
+    this.insistentDueMs = 0
     for (const entry of this.entriesOf(peerId)) {
       // Where it was reached, and what it says now, is better than what was heard before.
       if (addresses.length > 0) setAddresses(entry, addresses)
@@ -187,6 +196,7 @@ export class WantedList {
 
   disconnected(peerId: string): void {
     const now = this.clock.monotonicMs()
+    this.insistentDueMs = 0
     for (const entry of this.entriesOf(peerId)) {
       const lasted = now - (entry.connectedAtMs ?? now)
       entry.provenMs = provenUntil(entry, now)
@@ -208,6 +218,7 @@ export class WantedList {
     const before = this.list.get(peerId)?.addresses ?? []
     const entry = this.want(peerId, addresses, locals < MAX_LOCAL ? 'mdns' : 'exchange')
     if (entry === undefined || addresses.length === 0) return
+    this.insistentDueMs = 0
     const now = this.clock.monotonicMs()
     const returned = now - entry.heardMs > LOCAL_SILENCE_MS || addresses.some((address) => !before.includes(address))
     entry.heardMs = now
@@ -226,6 +237,8 @@ export class WantedList {
    */
   due(situation: Situation): Wanted[] {
     const now = this.clock.monotonicMs()
+    const slots = this.slots(situation)
+    if (now < this.insistentDueMs && slots.free <= 0) return []
     const insistent: [string, Entry][] = []
     const hearsay: [string, Entry][] = []
     for (const [key, entry] of this.list) {
@@ -235,7 +248,7 @@ export class WantedList {
     }
     insistent.sort(([, a], [, b]) => SOURCES.indexOf(a.source) - SOURCES.indexOf(b.source))
     const chosen: [string, Entry][] = []
-    let room = situation.maxPeers - situation.peers.length - this.dialsUnderWay()
+    let room = situation.maxPeers - situation.peers.length - this.dialling
     for (const [key, entry] of insistent) {
       if (chosen.length >= situation.dials) break
       if (!this.isUsable(key, entry, situation) || this.adopt(entry, situation, now)) continue
@@ -244,8 +257,10 @@ export class WantedList {
       chosen.push([key, entry])
     }
     const dials = Math.min(situation.dials - chosen.length, room)
-    chosen.push(...this.chooseHearsay(hearsay, dials, situation))
+    chosen.push(...this.chooseHearsay(hearsay, { ...slots, free: Math.min(slots.free, dials) }, situation))
     for (const [, entry] of chosen) entry.dialling = true
+    this.dialling += chosen.length
+    this.insistentDueMs = this.nextInsistent()
     return chosen.map(([key, entry]) => toDial(key, entry))
   }
 
@@ -254,6 +269,8 @@ export class WantedList {
     const entry = this.list.get(key)
     if (entry === undefined) return
     entry.dialling = false
+    this.dialling--
+    this.insistentDueMs = 0
     entry.peerId = peerId
     if (isConnected) entry.connectedAtMs ??= this.clock.monotonicMs()
     else this.postpone(key, entry, false)
@@ -264,6 +281,8 @@ export class WantedList {
     const entry = this.list.get(key)
     if (entry === undefined) return
     entry.dialling = false
+    this.dialling--
+    this.insistentDueMs = 0
     if (reason === 'self') this.list.delete(key)
     else if (reason !== undefined) this.postpone(key, entry, reason === 'network' || reason === 'refused')
   }
@@ -275,32 +294,35 @@ export class WantedList {
     if (entry.source !== 'bootstrap' && entry.failures >= FORGET_AFTER_FAILURES) this.list.delete(key)
   }
 
-  private dialsUnderWay(): number {
-    let count = 0
-    for (const { dialling } of this.list.values()) if (dialling) count++
-    return count
+  /** When the next of the operator's or of the local network is due. */
+  private nextInsistent(): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const entry of this.list.values()) {
+      if (!isHearsay(entry) && !entry.dialling && entry.connectedAtMs === undefined)
+        next = Math.min(next, entry.nextDialMs)
+    }
+    return next
   }
 
   /** Drops from the list what is this node itself. */
   private isUsable(key: string, entry: Entry, { refuses, own }: Situation): boolean {
-    if (entry.peerId === this.ownId || (!entry.pinned && entry.fixed.every((address) => own.has(address)))) {
+    if (entry.peerId === this.ownId || (!entry.pinned && entry.fixed.every((address) => own().has(address)))) {
       this.list.delete(key)
       return false
     }
     return entry.peerId === undefined || !refuses(entry.peerId)
   }
 
-  private chooseHearsay(due: readonly [string, Entry][], dials: number, situation: Situation): [string, Entry][] {
-    const slots = this.slots(situation, dials)
+  private chooseHearsay(due: readonly [string, Entry][], slots: Slots, situation: Situation): [string, Entry][] {
     if (slots.free <= 0) return []
     const candidates = due
       .filter(([key, entry]) => this.isUsable(key, entry, situation))
-      .map(([key, entry]) => ({ key, entry, group: groupOf(entry), anchor: entry.anchor, provenMs: entry.provenMs }))
+      .map(([key, entry]) => ({ key, entry, group: entry.group, anchor: entry.anchor, provenMs: entry.provenMs }))
     return chooseOutbound(candidates, slots, this.random).map(({ key, entry }) => [key, entry])
   }
 
   /** How the connections of our own choice are spread, those that are being made included. */
-  private slots({ peers, wantedOutbound }: Situation, dials: number): Slots {
+  private slots({ peers, wantedOutbound }: Situation): Slots {
     const groups = new Map<string, number>()
     let taken = 0
     let proven = 0
@@ -312,13 +334,14 @@ export class WantedList {
     for (const { peerId, address, direction } of peers) {
       if (direction !== 'outbound') continue
       const entry = this.list.get(peerId)
-      count(netGroup(hostOf(parseAddress(address)) ?? ''), entry !== undefined && (entry.provenMs > 0 || entry.anchor))
+      count(entry?.group ?? groupOf(address), entry !== undefined && (entry.provenMs > 0 || entry.anchor))
     }
-    for (const entry of this.list.values()) {
-      if (entry.dialling && isHearsay(entry)) count(groupOf(entry), entry.provenMs > 0)
-    }
+    if (this.dialling > 0)
+      for (const entry of this.list.values()) {
+        if (entry.dialling && isHearsay(entry)) count(entry.group, entry.provenMs > 0)
+      }
     return {
-      free: Math.min(wantedOutbound - taken, dials),
+      free: wantedOutbound - taken,
       groups,
       proven,
       provenWanted: Math.ceil(wantedOutbound / 2),
@@ -333,8 +356,7 @@ export class WantedList {
     if (peerId === this.ownId || !(this.options.hearsay || source === 'mdns')) return undefined
     let entry = this.list.get(peerId)
     if (entry === undefined) {
-      const unpinned = [...this.list.values()].filter(({ pinned }) => !pinned)
-      if (unpinned.some(({ fixed }) => addresses.some((address) => fixed.includes(address)))) return undefined
+      if ([...this.unpinned].some(({ fixed }) => addresses.some((address) => fixed.includes(address)))) return undefined
       if (!this.makeRoom(source)) return undefined
       entry = newEntry(source, peerId, this.ownId, this.clock.monotonicMs())
       this.list.set(peerId, entry)
@@ -368,7 +390,9 @@ export class WantedList {
   }
 
   private entriesOf(peerId: string): Entry[] {
-    return [...this.list.values()].filter((entry) => entry.peerId === peerId)
+    const entry = this.list.get(peerId)
+    const found = [...this.unpinned].filter((other) => other.peerId === peerId)
+    return entry === undefined ? found : [entry, ...found]
   }
 
   /**
