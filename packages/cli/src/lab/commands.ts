@@ -27,6 +27,14 @@ interface AttackFlags extends Flags {
   readonly simulated?: true
 }
 
+interface ScaleFlags extends Flags {
+  readonly nodes?: string
+  readonly seconds?: string
+  readonly minutes?: string
+  readonly rate?: string
+  readonly simulated?: true
+}
+
 interface StaleFlags extends Flags {
   readonly delay?: string
   readonly miners?: string
@@ -48,6 +56,8 @@ interface NoobcashFlags extends Flags {
 const MAX_SEED = 2 ** 32 - 1
 /** Every node is a process of some 100 MB. */
 const MAX_NODES = 20
+/** Of those only the writers work hard. */
+const MAX_SCALE = 30
 const MAX_LIST = 20
 
 const NOOBCASH_HELP = `
@@ -72,6 +82,12 @@ const ATTACK_SIMULATED_HELP = `
 With --simulated: whole nodes in one process and in virtual time, many races for each share and each number of confirmations, beside the exact
 probability. The same seed gives the same files, to the byte. --confirmations is a list then, --trials the races of each, --patience counts blocks
 that the attacker may be behind. About ten minutes by default.
+`
+
+const SCALE_HELP = `
+More and more nodes: writes a second, how fast a block reaches half of them and all, bytes sent by a node and for each write. Real ones are daemons on this machine,
+each linked with each. With --simulated they are whole nodes in virtual time over lines of 40 to 100 ms, 10,30,100,300,1000 of them by default, which takes
+some minutes; the same seed gives the same files, to the byte.
 `
 
 const STALE_HELP = `
@@ -116,6 +132,15 @@ export function addLab(program: Command): void {
     .option('--simulated', 'in virtual time, against the exact probabilities')
     .addHelpText('after', afterText(`${ATTACK_HELP}${ATTACK_SIMULATED_HELP}`, 'two to three minutes'))
     .action((flags: AttackFlags) => (flags.simulated ? doubleSpend(flags) : attack51(flags)))
+  withCommon(lab.command('scale'))
+    .description('more and more nodes: throughput, propagation, bytes')
+    .option('--nodes <list>', 'real daemons, 2 to 30 (3,5,10,20); simulated, 2 to 1000 (10,30,100,300,1000)')
+    .option('--seconds <n>', 'of load on real daemons (8)')
+    .option('--minutes <n>', 'of load on simulated nodes, in virtual time (10)')
+    .option('--rate <n>', 'writes a minute on simulated nodes (60)')
+    .option('--simulated', 'whole nodes in virtual time')
+    .addHelpText('after', afterText(SCALE_HELP, 'two minutes'))
+    .action(scale)
   withCommon(lab.command('stale'))
     .description('simulated: blocks that are lost to delay, against a model')
     .option('--delay <list>', 'parts of the block interval (0.01,0.05,0.1,0.2,0.25,0.5)')
@@ -210,6 +235,20 @@ async function doubleSpend(flags: AttackFlags): Promise<void> {
   await runExperiment(seedOf(flags), flags.out, async (bench) => {
     const { doubleSpend } = await import('@kvchain/lab/experiments/simulated/doubleSpend')
     return doubleSpend(options, bench)
+  })
+}
+
+async function scale(flags: ScaleFlags): Promise<void> {
+  const quick = flags.quick === true
+  const isSimulated = flags.simulated === true
+  const usual = isSimulated ? (quick ? '3,6' : '10,30,100,300,1000') : quick ? '2' : '3,5,10,20'
+  const nodes = rising(counts(flags.nodes ?? usual, '--nodes', 2, isSimulated ? 1_000 : MAX_SCALE))
+  const seconds = parseCount(flags.seconds ?? (quick ? '2' : '8'), '--seconds', 1, 3_600)
+  const minutes = parseCount(flags.minutes ?? (quick ? '2' : '10'), '--minutes', 1, 1_440)
+  const writesPerMinute = parseCount(flags.rate ?? '60', '--rate', 1, 100_000)
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { scale, simulatedScale } = await import('@kvchain/lab/experiments/scale')
+    return isSimulated ? simulatedScale({ nodes, minutes, writesPerMinute }, bench) : scale({ nodes, seconds }, bench)
   })
 }
 

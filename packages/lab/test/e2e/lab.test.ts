@@ -5,7 +5,8 @@
  * 3. Ctrl-C stops the daemons and leaves nothing behind;
  * 4. speed times every call it names, in each situation, and every workload;
  * 5. attack51 with most of the hash power rewrites the key, rings the alarm, and tells who watched;
- * 6. faults of every kind lose nothing, and writes go on before and after.
+ * 6. faults of every kind lose nothing, and writes go on before and after;
+ * 7. scale counts writes, the way of a block, and bytes; simulated experiments give the same files for the same seed.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -159,5 +160,31 @@ describe('faults', () => {
       ['silence of all but one', 2, 0],
     ])
     for (const row of rows) expect(Number(row.accepted)).toBeGreaterThan(0)
+  })
+})
+
+describe('scale', () => {
+  test('counts writes, the way of a block, and bytes', async () => {
+    const out = join(folder.path, 'scale')
+    expect(await lab(['scale', '--quick', '--nodes', '3', '--out', out])).toMatchObject({ exitCode: 0 })
+    const [row] = rowsOf(await readJson(out, 'scale'), 'scale')
+    expect(row?.nodes).toBe(3)
+    expect(Number(row?.['writes/s'])).toBeGreaterThan(0)
+    expect(Number(row?.['bytes/s a node'])).toBeGreaterThan(Number(row?.['idle bytes/s a node']))
+  })
+})
+
+describe('simulated', () => {
+  test('the same seed gives the same page, and needs no daemon', async () => {
+    const pages = []
+    for (const name of ['once', 'again']) {
+      const out = join(folder.path, name)
+      expect(await lab(['stale', '--quick', '--seed', '3', '--out', out])).toMatchObject({ exitCode: 0 })
+      pages.push(await readFile(join(out, 'index.html'), 'utf8'))
+    }
+    expect(pages[0]).toBe(pages[1])
+    expect(pages[0]).not.toContain('machine')
+    const odd = await lab(['scale', '--simulated', '--nodes', '1001'])
+    expect(odd).toMatchObject({ exitCode: 2, stdout: '' })
   })
 })

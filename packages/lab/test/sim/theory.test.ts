@@ -2,13 +2,15 @@
  * Whole nodes in virtual time against what theory says of them.
  * 1. Double spends: as often as the exact probability says, within three standard errors; that probability against Rosenfeld's.
  * 2. Stale blocks: as many as the model says for a delay.
- * 3. The same seed gives the same report, to the byte.
+ * 3. A write costs a node of a larger network no less, and a block reaches everybody.
+ * 4. The same seed gives the same report, to the byte.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeReport } from '@kvchain/lab/experiments/report'
 import { doubleSpend, errorsOf, runCell } from '@kvchain/lab/experiments/simulated/doubleSpend'
 import { patientProbability, successProbability } from '@kvchain/lab/experiments/simulated/race'
+import { runSimulatedScale } from '@kvchain/lab/experiments/simulated/scale'
 import { expectedRate, staleRate } from '@kvchain/lab/experiments/simulated/stale'
 import { TempDir } from '@kvchain/lab/tempDir'
 import { describe, expect, test } from 'vitest'
@@ -48,6 +50,18 @@ test('stale blocks are as many as the model says', { timeout: 120_000 }, async (
   // The model counts up to a tenth too many at this delay.
   expect(stale / solved).toBeGreaterThan(0.9 * expected - 3 * error)
   expect(stale / solved).toBeLessThan(expected + 3 * error)
+})
+
+test('a block reaches every node, and a write is told to each', { timeout: 120_000 }, async () => {
+  const results = await runSimulatedScale({ nodes: [3, 9], minutes: 3, writesPerMinute: 30 }, bench)
+  for (const { writesPerSecond, halfMs, allMs, idleBytesPerSecond, bytesPerSecond, bytesPerWrite, nodes } of results) {
+    expect(writesPerSecond).toBeGreaterThan(0.2)
+    expect(halfMs).toBeGreaterThan(40)
+    expect(allMs).toBeGreaterThanOrEqual(halfMs)
+    expect(bytesPerSecond).toBeGreaterThan(idleBytesPerSecond)
+    // A transaction is some 250 bytes, and each node but one must get it.
+    expect(bytesPerWrite).toBeGreaterThan(250 * (nodes - 1))
+  }
 })
 
 test('the same seed gives the same files, to the byte', { timeout: 120_000 }, async () => {
