@@ -132,6 +132,7 @@ function withDaemon(command: Command): Command {
       collect,
     )
     .option('--deny <peer|addresses>', 'the same, to be kept out; may be repeated', collect)
+    .option('--psk <file>', 'pre-shared key: only members that have the same can connect')
     .option('--mine [always|pending]', 'mine: always, or only while something waits; alone, what the network suggests')
     .option('--miner-threads <n>', 'threads that mine (1)')
     .option('--rpc-socket <path>', 'the socket for clients (DATA-DIR/kvchain.sock)')

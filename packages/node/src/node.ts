@@ -22,6 +22,7 @@ import type { PeerManager } from './net/peers/peerManager.js'
 import type { Relay } from './net/relay.js'
 import { Streams } from './net/streams/streams.js'
 import { makePeering } from './peering.js'
+import { readPsk } from './pskFile.js'
 import { toRpcError } from './rpc/answers.js'
 import { chainHandlers } from './rpc/chainHandlers.js'
 import type { CallRecord } from './rpc/dispatcher.js'
@@ -55,6 +56,8 @@ export interface NodeOptions {
   readonly allow?: readonly string[]
   /** Who is neither let in nor dialled, whatever `allow` says. */
   readonly deny?: readonly string[]
+  /** A file with a pre-shared key: only who has the same can connect. */
+  readonly psk?: string | undefined
   readonly mine: MiningMode
   readonly minerThreads: number
   readonly rpcSocket: string
@@ -188,6 +191,7 @@ export class KvNode extends BaseService {
         listen: options.listen,
         mdns: options.mdns,
         maxConnections: MAX_CONNECTIONS,
+        psk: options.psk === undefined ? undefined : await readPsk(options.psk),
       },
       { runtime },
     )

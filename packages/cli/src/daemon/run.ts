@@ -75,6 +75,7 @@ async function nodeOptions(settings: Settings, network: Network): Promise<NodeOp
     peerExchange: settings.peerExchange,
     allow: settings.allow ?? [],
     deny: settings.deny ?? [],
+    psk: settings.psk,
     mine: settings.mine === 'default' ? network.policy.mining : settings.mine,
     minerThreads: settings.minerThreads,
     rpcSocket: settings.rpcSocket === undefined ? defaultSocketPath(dataDir) : checkSocketPath(settings.rpcSocket),

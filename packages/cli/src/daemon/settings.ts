@@ -26,6 +26,8 @@ export interface Settings {
   /** Peer ids, addresses and ranges of those. */
   readonly allow?: readonly string[]
   readonly deny?: readonly string[]
+  /** A file. */
+  readonly psk?: string
   readonly mine: (typeof MINING_MODES)[number]
   readonly minerThreads: number
   readonly rpcSocket?: string
@@ -116,6 +118,11 @@ const SETTINGS: { readonly [K in keyof Complete]: Setting<Complete[K]> } = {
     read: (texts) => texts,
     schema: TEXTS,
     help: 'peer ids and address ranges that are neither let in nor dialled',
+  },
+  psk: {
+    read: path,
+    schema: TEXT,
+    help: 'file with a pre-shared key; only members that have the same can connect',
   },
   mine: {
     read: (texts, source) => {

@@ -4,8 +4,11 @@
  * Plan:
  *  1. a peer is banned by hand, stays out over a restart, and comes back when the ban is lifted;
  *  2. a target that is none is refused in one line;
- *  3. whom --deny names is neither let in nor dialled.
+ *  3. whom --deny names is neither let in nor dialled;
+ *  4. with --psk only those connect who have the key, and the log says who has not.
  */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Cluster, withCluster } from '@kvchain/lab/cluster'
 import type { Daemon } from '@kvchain/lab/daemon'
 import { waitUntil } from '@kvchain/lab/wait'
@@ -58,5 +61,27 @@ test('who is denied is neither let in nor dialled', async () => {
     expect((await cluster.at(1).status()).peers).toBe(1)
     const wrong = Cluster.start({ nodes: 1, node: () => ({ args: ['--allow', 'example.org'] }) })
     await expect(wrong).rejects.toMatchObject({ message: expect.stringMatching(/example\.org.* is no peer id/) })
+  })
+})
+
+test('with a pre-shared key only its holders connect', async () => {
+  await withCluster({ nodes: 1, join: 'none' }, async (cluster) => {
+    const key = async (name: string, digit: string): Promise<string[]> => {
+      const file = join(cluster.path, name)
+      await writeFile(file, `/key/swarm/psk/1.0.0/\n/base16/\n${digit.repeat(64)}\n`, { mode: 0o600 })
+      return ['--psk', file]
+    }
+    const [ours, others] = [await key('ours', 'a'), await key('others', 'b')]
+    const first = await cluster.add({ args: ours })
+    const bootstrap = first.addresses
+    const second = await cluster.add({ args: ours, bootstrap, mine: 'always' })
+    const strangers = [await cluster.add({ args: others, bootstrap }), await cluster.add({ bootstrap })]
+    await waitUntil(async () => /same pre-shared key/.test(await readFile(first.logFile, 'utf8')), {
+      what: 'the warning',
+    })
+    await waitUntil(async () => (await first.status()).tip.height > 1, { what: 'blocks of the other holder' })
+    expect((await first.status()).peers).toBe(1)
+    expect((await second.status()).peers).toBe(1)
+    for (const stranger of strangers) expect((await stranger.status()).peers).toBe(0)
   })
 })

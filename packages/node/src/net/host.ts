@@ -23,13 +23,14 @@ import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { isLoopback } from '@libp2p/utils'
-import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { AbortError, NetError, OptionsError, TimeoutError } from '../runtime/errors.js'
 import type { CancelTimer, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
+import { badAddress, hostOf, isDialable, isLocal, parseAddress, peerIdOf, withoutPeerId } from './address.js'
 import { type GossipRouter, gossipRouter } from './gossip.js'
+import { PrivateNetwork } from './privateNetwork.js'
 
 /** What a peer reads about us; the text after the slash is the wire's generation, not the release. */
 const AGENT = 'kvchain/1'
@@ -73,6 +74,8 @@ export interface HostOptions {
   readonly listen: readonly string[]
   readonly mdns: boolean
   readonly maxConnections: number
+  /** 32 bytes: only who has them, too, can connect. */
+  readonly psk?: Uint8Array | undefined
 }
 
 export type Direction = 'inbound' | 'outbound'
@@ -195,42 +198,9 @@ export class Deadline {
   }
 }
 
-/** Reads an address of the form (ip4 | ip6 | dns*)/tcp[/p2p]. NetError 'net-address' otherwise. */
-export function parseAddress(text: string): Multiaddr {
-  try {
-    const address = multiaddr(text)
-    const [host, transport, peer, ...rest] = address.getComponents()
-    const hostFits = host !== undefined && ['ip4', 'ip6', 'dns', 'dns4', 'dns6'].includes(host.name)
-    const peerFits = peer === undefined || (peer.code === CODE_P2P && peerIdFromString(peer.value ?? '') !== undefined)
-    if (hostFits && transport?.name === 'tcp' && peerFits && rest.length === 0) return address
-  } catch (error) {
-    throw badAddress(text, error)
-  }
-  throw badAddress(text)
-}
-
-function badAddress(text: string, cause?: unknown): NetError {
-  return new NetError(
-    'net-address',
-    `${text} is not a usable address; it should look like /ip4/192.0.2.1/tcp/9000 or /dns4/example.org/tcp/9000`,
-    { address: text },
-    cause,
-  )
-}
-
 /** The peer id of a host that has the seed for its identity. */
 export async function peerIdOfSeed(seed: Uint8Array): Promise<string> {
   return peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', seed)).toString()
-}
-
-/** The peer id at the end of an address, if it has one. */
-export function peerIdOf(address: Multiaddr): string | undefined {
-  return address.getComponents().findLast((component) => component.code === CODE_P2P)?.value
-}
-
-/** The address without the peer id. */
-export function withoutPeerId(address: Multiaddr): Multiaddr {
-  return address.decapsulateCode(CODE_P2P)
 }
 
 export class Host extends BaseService {
@@ -246,6 +216,7 @@ export class Host extends BaseService {
   /** Peers that have not said yet what they speak, with the looks taken so far. */
   private readonly silent = new Map<string, number>()
   private gate: Gate | undefined
+  private readonly privateNetwork: PrivateNetwork | undefined
 
   constructor(
     private readonly options: HostOptions,
@@ -254,6 +225,11 @@ export class Host extends BaseService {
     super('host', deps.runtime.log.child({ module: 'host' }))
     this.runtime = deps.runtime
     this.networkId = options.networkId
+    this.privateNetwork =
+      options.psk &&
+      new PrivateNetwork(options.psk, (host) =>
+        this.log.warn({ host }, 'a connection made no sense: has the other side the same pre-shared key?'),
+      )
     // Registered by every node and never spoken: its presence in a peer's list of protocols tells the network.
     this.marker = this.protocol('member')
   }
@@ -452,6 +428,7 @@ export class Host extends BaseService {
       transports: [tcp()],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],
+      ...(this.privateNetwork === undefined ? {} : { connectionProtector: this.privateNetwork.protector }),
       connectionManager: {
         maxConnections: this.options.maxConnections,
         maxIncomingPendingConnections: MAX_PENDING_INBOUND,
@@ -466,9 +443,14 @@ export class Host extends BaseService {
       connectionGater: {
         denyInboundConnection: ({ remoteAddr }) => this.gate?.admitsHost(hostOf(remoteAddr) ?? '') === false,
         denyDialPeer: (peer) => refused(peer),
-        denyOutboundEncryptedConnection: (peer, { remoteAddr }) => refused(peer, remoteAddr),
-        denyInboundEncryptedConnection: (peer, { remoteAddr }) =>
-          refused(peer, remoteAddr) || this.isStranger(peer.toString()),
+        denyOutboundEncryptedConnection: (peer, connection) => {
+          this.privateNetwork?.proven(connection)
+          return refused(peer, connection.remoteAddr)
+        },
+        denyInboundEncryptedConnection: (peer, connection) => {
+          this.privateNetwork?.proven(connection)
+          return refused(peer, connection.remoteAddr) || this.isStranger(peer.toString())
+        },
       },
       peerDiscovery: this.options.mdns ? [(components) => this.discovery(components)] : [],
       services: { identify: identify(), ping: ping(), pubsub: gossipRouter(this.networkId) },
@@ -653,20 +635,4 @@ function dialFailure(error: unknown): DialFailure {
   // Raised only for the node's own id: before the dial if the address names it, after the handshake if it does not.
   if (error.name === 'InvalidPeerIdError') return 'self'
   return 'failed'
-}
-
-/** The IP address or name in an address. */
-export function hostOf(address: Multiaddr): string | undefined {
-  return address.getComponents()[0]?.value
-}
-
-/** Whether an address means this machine, whoever reads it. */
-export function isLocal(address: Multiaddr): boolean {
-  return isLoopback(address) || hostOf(address) === 'localhost'
-}
-
-function isDialable(address: Multiaddr): boolean {
-  const [host, transport, ...rest] = withoutPeerId(address).getComponents()
-  const wildcard = host?.value === '0.0.0.0' || host?.value === '::'
-  return transport?.name === 'tcp' && transport.value !== '0' && rest.length === 0 && !wildcard
 }

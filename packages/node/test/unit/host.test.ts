@@ -12,14 +12,15 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { promisify } from 'node:util'
-import { Host, type HostOptions, parseAddress, peerIdOf } from '@kvchain/node/net/host'
-import { systemRuntime } from '@kvchain/node/runtime/runtime'
+import { parseAddress, peerIdOf } from '@kvchain/node/net/address'
+import { Host, type HostOptions } from '@kvchain/node/net/host'
+import { type Log, silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
 
 const runtime = systemRuntime()
 const running: Host[] = []
 
-async function start(options: Partial<HostOptions> = {}): Promise<Host> {
+async function start(options: Partial<HostOptions> = {}, log: Log = silentLog): Promise<Host> {
   const host = new Host(
     {
       networkId: 'ab12',
@@ -29,7 +30,7 @@ async function start(options: Partial<HostOptions> = {}): Promise<Host> {
       maxConnections: 50,
       ...options,
     },
-    { runtime },
+    { runtime: { ...runtime, log } },
   )
   running.push(host)
   await host.start()
@@ -232,6 +233,42 @@ it('keeps refused peers out in both directions', async () => {
   expect(told).toEqual([])
   a.setGate(undefined)
   expect(await b.dial(addressOf(a))).toBe(a.peerId)
+})
+
+describe('a pre-shared key', () => {
+  const [psk, other] = [randomBytes(32), randomBytes(32)]
+
+  /** A log that notes the hosts of which it is warned. */
+  function listening(warned: unknown[]): Log {
+    const log: Log = { ...silentLog, warn: (data) => void warned.push(data), child: () => log }
+    return log
+  }
+
+  it('lets those connect who have it', async () => {
+    const warned: unknown[] = []
+    const [a, b] = [await start({ psk }, listening(warned)), await start({ psk }, listening(warned))]
+    expect(await a.dial(addressOf(b))).toBe(b.peerId)
+    await until('both know it', () => b.isConnected(a.peerId))
+    await a.disconnect(b.peerId)
+    await until('both know its end', () => !b.isConnected(a.peerId))
+    expect(warned).toEqual([])
+  })
+
+  it.each([
+    ['another', other],
+    ['none', undefined],
+  ])('keeps out who has %s, in both directions, and warns once', async (_what, theirs) => {
+    const warned: unknown[] = []
+    const [a, b] = [await start({ psk }, listening(warned)), await start({ psk: theirs })]
+    const told = [watch(a), watch(b)]
+    for (let times = 0; times < 2; times++) {
+      await expect(a.dial(addressOf(b))).rejects.toMatchObject({ code: 'net-unreachable' })
+      await expect(b.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
+    }
+    await until('it is warned', () => warned.length > 0)
+    expect(warned).toEqual([{ host: '127.0.0.1' }])
+    expect(told).toEqual([[], []])
+  })
 })
 
 it('discovers a host of the same network on the local network, and no other', async (context) => {

@@ -2,7 +2,7 @@
  * One wanted peer: where it is, how often it failed, when it is dialled again. Owns the back-off, and which of two is the more promising. Pure.
  */
 import type { Random } from '../../runtime/runtime.js'
-import { hostOf, parseAddress } from '../host.js'
+import { hostOf, parseAddress } from '../address.js'
 import { netGroup } from './groups.js'
 
 export const MAX_ADDRESSES_PER_PEER = 4

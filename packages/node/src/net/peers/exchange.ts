@@ -1,5 +1,6 @@
 /** What peers tell of peers: one address to a line, with the peer id. Owns the text, its bounds, and what of it is fit to be told. Pure. */
-import { isLocal, type PeerInfo, parseAddress, peerIdOf, withoutPeerId } from '../host.js'
+import { isLocal, parseAddress, peerIdOf, withoutPeerId } from '../address.js'
+import type { PeerInfo } from '../host.js'
 
 /** Lines of one answer. */
 export const MAX_EXCHANGED = 32

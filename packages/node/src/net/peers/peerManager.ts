@@ -6,15 +6,8 @@ import { KvError } from '@kvchain/core/errors'
 import { AbortError, NetError } from '../../runtime/errors.js'
 import type { Runtime } from '../../runtime/runtime.js'
 import { BaseService } from '../../runtime/service.js'
-import {
-  type Gate,
-  hostOf,
-  type PeerAddresses,
-  type PeerInfo,
-  type PeerObserver,
-  parseAddress,
-  withoutPeerId,
-} from '../host.js'
+import { hostOf, parseAddress, withoutPeerId } from '../address.js'
+import type { Gate, PeerAddresses, PeerInfo, PeerObserver } from '../host.js'
 import type { HandleOptions, RequestHandler, RequestOptions } from '../streams/streams.js'
 import { type ConductCode, VERDICTS } from '../verdict.js'
 import { Access } from './access.js'

@@ -5,7 +5,8 @@
  */
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Random, Runtime } from '../../runtime/runtime.js'
-import { hostOf, type PeerInfo, parseAddress, peerIdOf, withoutPeerId } from '../host.js'
+import { hostOf, parseAddress, peerIdOf, withoutPeerId } from '../address.js'
+import type { PeerInfo } from '../host.js'
 import {
   delayMs,
   type Entry,
