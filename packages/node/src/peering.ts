@@ -41,6 +41,9 @@ export interface PeeringOptions {
   /** Peer ids and address ranges; see PeerManagerOptions. */
   readonly allow?: readonly string[]
   readonly deny?: readonly string[]
+  /** How often each peer is asked for its tip, and how often the list of wanted peers is looked at: for simulations of many nodes. */
+  readonly pollMs?: number
+  readonly lookMs?: number
 }
 
 export interface PeeringDeps {
@@ -62,7 +65,7 @@ export async function makePeering(options: PeeringOptions, deps: PeeringDeps): P
   const { runtime, book } = deps
   const { chain, mempool, own } = deps.ledger
   const { host, streams, gossip } = deps.transport
-  const { network, bootstrap, ...limits } = options
+  const { network, bootstrap, pollMs, ...limits } = options
   const isStale = staleWatch(chain, runtime.clock, network.params.blockIntervalMs)
   const peers = new PeerManager(
     { bootstrap: [...bootstrap, ...network.policy.bootstrap], ...limits },
@@ -71,7 +74,7 @@ export async function makePeering(options: PeeringOptions, deps: PeeringDeps): P
   const penalize = (peerId: string, points: number, reason: string) => peers.penalize(peerId, points, reason)
   const fetcher = new Fetcher(streams, chain.genesis.hash, network.params.maxBlockBytes)
   const peerIds = () => host.peerIds()
-  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds, penalize })
+  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds, penalize, pollMs })
   const onBehind = (peerId: string) => sync.onBehind(peerId)
   const inHand = new BlocksInHand()
   const relay = new Relay({

@@ -3,7 +3,7 @@
  * last one that was synced, and of those after it a random number, in order, each whole; LevelDB promises no more (its log drops a torn batch, and
  * what follows it). Damage to what was synced is not simulated: tests of real folders do that.
  */
-import { toMapKey } from '@kvchain/core/bytes'
+import { equalBytes, toMapKey } from '@kvchain/core/bytes'
 import { assert } from '@kvchain/core/errors'
 import type { Engine, EngineBatch, EngineSnapshot } from '@kvchain/node/store/engine'
 import type { KeyRange } from '@kvchain/node/store/schema'
@@ -13,9 +13,8 @@ import { below, type Life } from './runtime.js'
 
 interface Operation {
   readonly text: string
-  readonly key: Uint8Array
   /** Undefined: deleted. */
-  readonly value: Uint8Array | undefined
+  readonly row: Row | undefined
 }
 
 type Row = [key: Uint8Array, value: Uint8Array]
@@ -24,6 +23,35 @@ interface Write {
   readonly operations: readonly Operation[]
   readonly sync: boolean
   readonly done: () => void
+}
+
+/** Rows remembered to be shared; the oldest is forgotten. */
+const MAX_SHARED = 200_000
+
+/**
+ * Rows that the disks of a world share in memory: what a hundred nodes keep of one block is the same bytes, and here once. Each disk has a list of its own
+ * of what is on it; only the bytes are shared, and nobody changes those.
+ */
+export class SharedRows {
+  private readonly rows = new Map<string, SharedRow>()
+
+  /** The row of these bytes, copied when nobody has it. */
+  share(key: Uint8Array, value: Uint8Array): SharedRow {
+    const text = toMapKey(key)
+    const known = this.rows.get(text)
+    if (known !== undefined && equalBytes(known.row[1], value)) return known
+    const made: SharedRow = { text, row: [new Uint8Array(key), new Uint8Array(value)] }
+    this.rows.delete(text)
+    this.rows.set(text, made)
+    const [oldest] = this.rows.keys()
+    if (this.rows.size > MAX_SHARED && oldest !== undefined) this.rows.delete(oldest)
+    return made
+  }
+}
+
+interface SharedRow {
+  readonly text: string
+  readonly row: Row
 }
 
 /** Virtual time of a synced write, at least and at most; one that is not synced takes a hundredth. */
@@ -45,6 +73,7 @@ export class Disk {
   constructor(
     private readonly random: Random,
     private readonly times: DiskTimes,
+    readonly shared: SharedRows,
   ) {}
 
   /** The power is gone. Returns how many batches that were not synced are lost. */
@@ -107,12 +136,12 @@ export class Disk {
   /** Returns what undoes it, in the order in which that must be done. */
   private apply(operations: readonly Operation[]): Operation[] {
     const undo: Operation[] = []
-    for (const { text, key, value } of operations) {
+    for (const { text, row } of operations) {
       const before = this.rows.get(text)
-      undo.push({ text, key, value: before?.[1] })
-      if (value === undefined) this.rows.delete(text)
-      else this.rows.set(text, [key, value])
-      if ((before === undefined) !== (value === undefined)) this.sorted = undefined
+      undo.push({ text, row: before })
+      if (row === undefined) this.rows.delete(text)
+      else this.rows.set(text, row)
+      if ((before === undefined) !== (row === undefined)) this.sorted = undefined
     }
     return undo.reverse()
   }
@@ -144,9 +173,8 @@ export class DiskEngine implements Engine {
   batch(): EngineBatch {
     const operations: Operation[] = []
     return {
-      put: (key, value) =>
-        operations.push({ text: toMapKey(key), key: new Uint8Array(key), value: new Uint8Array(value) }),
-      del: (key) => operations.push({ text: toMapKey(key), key: new Uint8Array(key), value: undefined }),
+      put: (key, value) => operations.push(this.disk.shared.share(key, value)),
+      del: (key) => operations.push({ text: toMapKey(key), row: undefined }),
       write: ({ sync }) => {
         this.check()
         return new Promise((resolve) => this.disk.write(this.life, operations, sync, resolve))

@@ -40,8 +40,8 @@ async function run(args: string[]): Promise<void> {
     seed: value('seed', 1),
     nodes: value('nodes', 100),
     hours: value('hours', 24),
-    intervalMs: value('interval', 10) * 1_000,
-    writesPerMinute: value('writes', 6),
+    intervalMs: value('interval', 30) * 1_000,
+    writesPerMinute: value('writes', 2),
   }
   await runScale(scale, (line) => process.stdout.write(`${line}\n`))
 }

@@ -3,6 +3,7 @@ import { Random } from '../difficulty/random.js'
 import { LabError } from '../errors.js'
 import { Checks } from './checks.js'
 import { below } from './runtime.js'
+import { restText } from './scenario.js'
 import { makeWorld, type World } from './world.js'
 
 export interface ScaleOptions {
@@ -32,7 +33,9 @@ export async function runScale(options: ScaleOptions, print: (line: string) => v
     nodes,
     links: { delayMs: 40, jitterMs: 60 },
     network: { blockIntervalMs: intervalMs },
-    targetOutbound: 4,
+    bootstrap: 4,
+    targetOutbound: 0,
+    intervals: { pollMs: 60_000, lookMs: 10_000 },
   })
   const checks = new Checks(world, { fullEvery: Number.POSITIVE_INFINITY })
   const endMs = world.nowMs + hours * HOUR_MS
@@ -58,7 +61,7 @@ async function rest(world: World): Promise<void> {
     new Set(world.nodes.map(({ tipHash }) => tipHash)).size === 1 &&
     world.nodes.every(({ ledger }) => !ledger.chain.isCommitting && ledger.mempool.size === 0)
   while (!isAtRest()) {
-    if (world.nowMs > latestMs) throw new LabError('lab-broken', 'the nodes do not agree at the end')
+    if (world.nowMs > latestMs) throw new LabError('lab-broken', `the nodes do not agree at the end:${restText(world)}`)
     await world.run(world.nowMs + 100)
   }
 }

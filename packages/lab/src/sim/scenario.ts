@@ -138,7 +138,7 @@ function isAtRest(nodes: readonly SimNode[], { accepted }: World): boolean {
 }
 
 /** Where everybody stands, for whoever has to find out why. */
-function restText({ nodes, accepted }: World): string {
+export function restText({ nodes, accepted }: World): string {
   return nodes
     .map(({ index, running }) => {
       if (running === undefined) return `\nnode ${index}: down`

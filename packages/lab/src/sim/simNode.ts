@@ -22,7 +22,7 @@ import { Database } from '@kvchain/node/store/database'
 import type { Random } from '../difficulty/random.js'
 import { LabError } from '../errors.js'
 import type { Byzantine } from './byzantine.js'
-import { Disk, DiskEngine, type DiskTimes } from './disk.js'
+import { Disk, DiskEngine, type DiskTimes, type SharedRows } from './disk.js'
 import type { Loop } from './loop.js'
 import { Life } from './runtime.js'
 import { DrawnSearcher } from './searcher.js'
@@ -40,7 +40,10 @@ export interface SimNodeOptions {
   readonly peerId: string
   /** Addresses with peer ids. */
   readonly bootstrap: readonly string[]
+  /** Connections that it looks for beyond those; 0: it asks nobody for peers, and dials nobody but those it was told of. */
   readonly targetOutbound: number
+  /** See PeeringOptions. */
+  readonly intervals: { readonly pollMs?: number; readonly lookMs?: number }
   readonly maxConnections: number
   /** Hashes in a millisecond; 0: it does not mine. */
   readonly hashRate: number
@@ -55,6 +58,7 @@ export interface SimNodeDeps {
   readonly random: Random
   readonly verifier: SignatureVerifier
   readonly neighbourhood: Neighbourhood
+  readonly rows: SharedRows
   readonly observer: SimObserver
 }
 
@@ -98,7 +102,7 @@ export class SimNode {
     readonly options: SimNodeOptions,
     private readonly deps: SimNodeDeps,
   ) {
-    this.disk = new Disk(deps.random, options.diskTimes)
+    this.disk = new Disk(deps.random, options.diskTimes, deps.rows)
   }
 
   get index(): number {
@@ -173,7 +177,14 @@ export class SimNode {
     chain.tips.add(({ header }) => this.watch(life, 'own transactions', own.onTip(header.height)))
     const transport = new SimTransport({ index, peerId: this.peerId, maxConnections, byzantine }, life, neighbourhood)
     const peering = await makePeering(
-      { network, bootstrap, targetOutbound, maxPeers: maxConnections / 2 },
+      {
+        network,
+        bootstrap,
+        targetOutbound,
+        exchange: targetOutbound > 0,
+        maxPeers: maxConnections / 2,
+        ...this.options.intervals,
+      },
       { runtime: life, ledger, transport, book: peerBook(database, life.log) },
     )
     this.transport_ = transport

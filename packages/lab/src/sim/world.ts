@@ -14,6 +14,7 @@ import { hex } from '@kvchain/node/runtime/hex'
 import { Random } from '../difficulty/random.js'
 import { LabError } from '../errors.js'
 import type { Byzantine } from './byzantine.js'
+import { SharedRows } from './disk.js'
 import { LAN, type LinkOptions, Links } from './links.js'
 import { KIND, Loop } from './loop.js'
 import { below, EPOCH_MS, seededBytes } from './runtime.js'
@@ -39,9 +40,11 @@ export interface WorldOptions {
   readonly poolLimits?: Partial<PoolLimits>
   /** Peers that each node is told of from the start, of those before it. */
   readonly bootstrap?: number
-  /** Connections that each node looks for beyond those. */
+  /** Connections that each node looks for beyond those; 0: it asks nobody for peers, and dials nobody but those it was told of. */
   readonly targetOutbound?: number
   readonly maxConnections?: number
+  /** How often each peer is asked for its tip (5 s), and the list of wanted peers looked at (0.5 s): less often where there are very many nodes. */
+  readonly intervals?: { readonly pollMs?: number; readonly lookMs?: number }
 }
 
 /** A block that was solved, by whom and when. */
@@ -121,6 +124,7 @@ export class World {
       network,
       genesis: world.genesis,
       targetOutbound: options.targetOutbound ?? 8,
+      intervals: options.intervals ?? {},
       maxConnections: options.maxConnections ?? 64,
       diskTimes: { minSyncMs: 0.5, maxSyncMs: 5 },
       poolLimits: { ...LIMITS, ...options.poolLimits },
@@ -128,6 +132,7 @@ export class World {
     const deps = {
       loop: world.loop,
       verifier: new SharedVerifier(),
+      rows: new SharedRows(),
       neighbourhood: {
         links: world.links,
         indexAt: (address: string) => world.byAddress.get(address),

@@ -4,7 +4,7 @@
  */
 import { fromUtf8 } from '@kvchain/core/bytes'
 import { Random } from '@kvchain/lab/difficulty/random'
-import { Disk, DiskEngine } from '@kvchain/lab/sim/disk'
+import { Disk, DiskEngine, SharedRows } from '@kvchain/lab/sim/disk'
 import { KIND, Loop } from '@kvchain/lab/sim/loop'
 import { Life } from '@kvchain/lab/sim/runtime'
 import type { SimNode } from '@kvchain/lab/sim/simNode'
@@ -34,6 +34,22 @@ describe('a world', () => {
     await world.until('settling', isSettled, 10 * MINUTE_MS)
     expect(world.node(2).get('colour')).toMatchObject({ value: 'blue', version: 1 })
     expect(world.failures).toEqual([])
+  })
+
+  test('a write made in solitude comes to those who are not neighbours', async () => {
+    const nodes = [{ hashShare: 1 }, {}, {}, {}, {}, {}, {}, {}]
+    const world = await makeWorld({ seed: 2, nodes, bootstrap: 1, targetOutbound: 0 })
+    await world.run(MINUTE_MS)
+    const far = world.nodes.find(
+      ({ index, transport }) => index > 0 && transport?.host.isConnected(world.node(0).peerId) === false,
+    )
+    if (far === undefined) throw new TypeError('the miner has not everybody for a neighbour')
+    world.partition([far.index])
+    await world.run(2 * MINUTE_MS)
+    await world.finish(far.put('early', 'bird'))
+    world.heal()
+    await world.until('confirmation', () => world.node(0).get('early') !== undefined, 10 * MINUTE_MS)
+    expect(far.transport?.host.isConnected(world.node(0).peerId)).toBe(false)
   })
 
   test('the same seed gives the same events, and another seed others', async () => {
@@ -100,7 +116,7 @@ describe('a disk', () => {
   async function crashed(seed: number): Promise<{ asked: number; synced: number; left: number[] }> {
     const loop = new Loop()
     const random = new Random(seed)
-    const disk = new Disk(random, { minSyncMs: 1, maxSyncMs: 4 })
+    const disk = new Disk(random, { minSyncMs: 1, maxSyncMs: 4 }, new SharedRows())
     const life = new Life({ loop, owner: 0, random, clockOffsetMs: 0, onError: () => {} })
     const engine = new DiskEngine(disk, life)
     await engine.open()

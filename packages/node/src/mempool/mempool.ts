@@ -232,6 +232,9 @@ export class Mempool {
   private admit(transaction: Transaction, local: boolean): PooledTransaction {
     const rival = this.checkPolicy(transaction)
     if (rival !== undefined) this.drop(rival, 'replaced')
+    const queue = this.queues.get(toMapKey(transaction.body.sender))
+    const last = queue?.last()
+    if (queue !== undefined && last !== undefined && queue.size >= this.limits.perAccount) this.drop(last, 'pool-full')
     this.makeRoom(transaction)
     return this.insert(transaction, local)
   }
@@ -276,7 +279,8 @@ export class Mempool {
   }
 
   private checkQueueRoom(queue: AccountQueue | undefined, stateNonce: number, accountNonce: number): void {
-    if (queue !== undefined && queue.size >= this.limits.perAccount) {
+    // One that comes late takes the place of the last, which can only follow it: else the others would wait for it for ever.
+    if (queue !== undefined && queue.size >= this.limits.perAccount && !precedes(accountNonce, queue.last())) {
       throw new PoolError('pool-account-full', `the account has ${queue.size} transactions waiting`, {
         size: queue.size,
       })
@@ -288,7 +292,7 @@ export class Mempool {
   }
 
   /**
-   * Drops the last of the account with most bytes until one more fits. Refuses when the newcomer is that account, or pays less. Own transactions
+   * Drops the last of the account with most bytes until one more fits. Refuses when the newcomer pays less, or would itself be the last of that account. Own transactions
    * are not dropped: their account nonces would be given out again.
    */
   private makeRoom(transaction: Transaction): void {
@@ -297,7 +301,8 @@ export class Mempool {
       const victim = this.mostGreedy()
       const pays = transaction.body.fee / bytes
       const isSame = victim?.account === toMapKey(transaction.body.sender)
-      if (victim === undefined || isSame || victim.feePerByte > pays) {
+      const isWorth = isSame ? precedes(transaction.body.accountNonce, victim) : (victim?.feePerByte ?? 0) <= pays
+      if (victim === undefined || !isWorth) {
         throw new PoolError('pool-full', `the mempool is full (${this.size} transactions)`, { size: this.size })
       }
       this.drop(victim, 'pool-full')
@@ -356,6 +361,11 @@ export class Mempool {
     queue?.delete(pooled.transaction.body.accountNonce)
     if (queue?.size === 0) this.queues.delete(pooled.account)
   }
+}
+
+/** Whether an account nonce comes before that of a pooled transaction which may be dropped for it. */
+function precedes(accountNonce: number, last: PooledTransaction | undefined): boolean {
+  return last !== undefined && !last.local && accountNonce < last.transaction.body.accountNonce
 }
 
 /** The result of `work`, or the violation that it threw. Anything else is thrown on. */

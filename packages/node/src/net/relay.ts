@@ -52,6 +52,11 @@ export class Relay extends BaseService {
   private outgoing: Transaction[] = []
   private outgoingBytes = 0
   private cancelFlush: CancelTimer | undefined
+  /**
+   * Pooled transactions (txids) that this node has not passed on: of each, the first pack that holds it is. What came with a neighbour's whole pool
+   * is known here and not told to those behind, so that its maker's telling it again must not end here. At most as many as are pooled.
+   */
+  private readonly unspread = new Set<string>()
   /** Taken off the main chain since the tip last stood still. */
   private returned: Transaction[] = []
   /** Being verified. A block that holds them may overtake them. */
@@ -82,6 +87,7 @@ export class Relay extends BaseService {
   /** Tells everybody of transactions, some milliseconds later, many in a message. */
   tell(transactions: Iterable<Transaction>): void {
     for (const transaction of transactions) {
+      this.unspread.delete(hex(transaction.txid))
       const bytes = transactionSize(transaction)
       if (this.outgoing.length > 0 && this.outgoingBytes + bytes > PACK_BYTES) this.flush()
       this.outgoing.push(transaction)
@@ -121,7 +127,8 @@ export class Relay extends BaseService {
           results.find((r) => verdictOn(r) === offence),
           from,
         )
-      return results.some((result) => !(result instanceof Error)) ? 'accept' : 'ignore'
+      const unspread = transactions.filter(({ txid }) => this.unspread.delete(hex(txid)))
+      return unspread.length > 0 ? 'accept' : 'ignore'
     } catch (error) {
       return this.judge(error, from)
     }
@@ -179,10 +186,14 @@ export class Relay extends BaseService {
     const removers = [
       mempool.added.add((pooled) => {
         if (pooled.local) this.tell([pooled.transaction])
+        else this.unspread.add(pooled.txid)
       }),
+      mempool.dropped.add(({ pooled }) => this.unspread.delete(pooled.txid)),
       chain.steps.add(({ kind, transactions }) => {
-        if (kind === 'connected') this.blocks.onConnected(transactions)
-        else this.returned.push(...transactions.map(({ transaction }) => transaction))
+        if (kind === 'connected') {
+          this.blocks.onConnected(transactions)
+          for (const { transaction } of transactions) this.unspread.delete(hex(transaction.txid))
+        } else this.returned.push(...transactions.map(({ transaction }) => transaction))
       }),
       // After a reorg the others may never have heard of what only the lost branch held.
       chain.tips.add(() => {

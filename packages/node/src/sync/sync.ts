@@ -38,6 +38,8 @@ export interface SyncDeps {
   readonly fetcher: Fetcher
   readonly peerIds: () => string[]
   readonly penalize: (peerId: string, points: number, reason: string) => void
+  /** How often every peer is asked for its tip; 5 seconds when left out. */
+  readonly pollMs?: number | undefined
 }
 
 export class Sync extends BaseService {
@@ -189,7 +191,7 @@ export class Sync extends BaseService {
 
   private async poll(): Promise<void> {
     for (;;) {
-      await this.deps.runtime.timers.sleep(POLL_MS, this.signal)
+      await this.deps.runtime.timers.sleep(this.deps.pollMs ?? POLL_MS, this.signal)
       await Promise.all(this.deps.peerIds().map((peerId) => this.exchange(peerId)))
     }
   }

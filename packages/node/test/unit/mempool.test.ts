@@ -117,6 +117,21 @@ describe('queues', () => {
     expect(selected(a)).toHaveLength(6)
   })
 
+  test('what an account’s others wait for takes the place of the last of them', async () => {
+    for (const bounds of [{ perAccount: 2 }, { transactions: 2 }]) {
+      const a = await TestLedger.open(easyNetwork(), undefined, { ...LIMITS, ...bounds })
+      open.push(a)
+      const [first, second, third] = [0, 1, 2].map((nonce) => a.put('k', 'v', { from: 1, nonce }))
+      if (first === undefined || second === undefined || third === undefined) throw new TypeError('there are three')
+      await a.pool(second, third)
+      expect(selected(a)).toEqual([])
+      expect(await verdict(a, first)).toBe('taken')
+      expect(selected(a)).toEqual(txids(first, second))
+      expect(a.mempool.fateOf(hex(third.txid))).toBe('pool-full')
+      expect(await verdict(a, third)).toBe(bounds.perAccount === undefined ? 'pool-full' : 'pool-account-full')
+    }
+  })
+
   test('what pays more is not pushed out by what pays less', async () => {
     const a = await TestLedger.open(easyNetwork(), undefined, { ...LIMITS, transactions: 2 })
     open.push(a)

@@ -53,6 +53,8 @@ export interface PeerManagerOptions {
   readonly allow?: readonly string[]
   /** Peer ids and address ranges that are neither let in nor dialled, whatever the other list says. */
   readonly deny?: readonly string[]
+  /** How often the list of wanted peers is looked at; half a second when left out. */
+  readonly lookMs?: number
 }
 
 /** What PeerManager needs of the host. */
@@ -216,7 +218,7 @@ export class PeerManager extends BaseService {
         this.track('ask for peers', () => this.askPeers(list, peerId))
       }
       if (now >= this.saveAtMs) await this.saveBook(list)
-      await this.runtime.timers.sleep(LOOP_MS, this.signal)
+      await this.runtime.timers.sleep(this.options.lookMs ?? LOOP_MS, this.signal)
     }
   }
 
