@@ -1,0 +1,96 @@
+/**
+ * A network of three honest daemons, started through bin/, and a real peer that misbehaves. Counts are small in each run of the tests and those of a
+ * real attack with KVCHAIN_LONG=1. In every case the honest go on: what they put meanwhile is confirmed and read elsewhere; the attacked daemon's memory
+ * stays within a bound.
+ *
+ * 1. Noise, frames that are too long, too many questions: the peer is banned, and stays out when it comes back.
+ * 2. Subscriptions by the thousand, parentless blocks, valid transactions for nothing, two blocks on one parent, streams that dribble: what is no proof
+ *    of bad will is borne.
+ * 3. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
+ */
+import process from 'node:process'
+import { Cluster } from '@kvchain/lab/cluster'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { HostilePeer } from './hostilePeer.js'
+import { attack, easyNetwork, LONG, putAndRead, waitForBan } from './rig.js'
+
+/** What an attack may cost at most, in MiB, garbage that waits to be collected included; an idle daemon takes some 90. */
+const MAX_GROWTH_MIB = 300
+
+let cluster: Cluster
+
+beforeAll(async () => {
+  cluster = await Cluster.start({
+    nodes: 3,
+    network: easyNetwork,
+    node: (i) => ({ mine: i === 0 ? 'pending' : false }),
+  })
+  await cluster.waitForPeers(2)
+  for (let n = 0; n < 5; n++) await putAndRead(cluster.at(1), cluster.at(2))
+})
+
+afterAll(async () => {
+  await cluster?.stop()
+})
+
+function report(what: string, figures: object): void {
+  process.stdout.write(`${what}: ${JSON.stringify(figures)}\n`)
+}
+
+describe('is banned', () => {
+  test.each([
+    ['malformed', LONG ? 100_000 : 1_000],
+    ['oversized', LONG ? 10_000 : 200],
+    ['asking', LONG ? 1_000_000 : 20_000],
+  ])('%s', async (behaviour, count) => {
+    const { peer, result, confirmed, growthMib } = await attack(cluster, { behaviour, count })
+    report(behaviour, { ...result, confirmed, growthMib })
+    await waitForBan(cluster.at(0), peer.peerId)
+    expect(confirmed).toBeGreaterThan(0)
+    expect(growthMib).toBeLessThan(MAX_GROWTH_MIB)
+  })
+})
+
+describe('is borne', () => {
+  test.each([
+    ['subscriptions', LONG ? 1_000_000 : 100_000],
+    ['orphans', LONG ? 100_000 : 1_000],
+    ['spam', LONG ? 100_000 : 5_000],
+    ['equivocating', LONG ? 1_000 : 5],
+    ['dribbling', LONG ? 1_000 : 128],
+  ])('%s', async (behaviour, count) => {
+    const targets =
+      behaviour === 'equivocating' ? cluster.daemons.map(({ addresses }) => addresses[0] ?? '') : undefined
+    const { result, confirmed, growthMib } = await attack(cluster, { behaviour, count, ...(targets && { targets }) })
+    report(behaviour, { ...result, confirmed, growthMib })
+    expect(confirmed).toBeGreaterThan(0)
+    expect(growthMib).toBeLessThan(MAX_GROWTH_MIB)
+    await cluster.waitForSameTip({ timeoutMs: 60_000 })
+  })
+})
+
+test('peers that lie about their chain do not keep a newcomer from the honest one', async () => {
+  await putAndRead(cluster.at(1), cluster.at(2))
+  const [source = ''] = cluster.at(0).addresses
+  const kinds = ['mutating', 'garbage', 'stalling', 'braggart']
+  const start = (how: string) => HostilePeer.start({ behaviour: 'lying', network: cluster.network, source, how })
+  const liars = await Promise.all(kinds.map(start))
+  try {
+    await Promise.all(liars.map((liar) => liar.result()))
+    const bootstrap = [...liars.map(({ peers }) => peers[0]?.address ?? ''), source]
+    const newcomer = await cluster.add({ mdns: false, peerExchange: false, bootstrap })
+    const startMs = performance.now()
+    const tip = async () => (await newcomer.status()).tip.hash === (await cluster.at(0).status()).tip.hash
+    await newcomer.waitFor(tip, { what: 'the honest tip', timeoutMs: 110_000 })
+    report('lying', {
+      height: (await newcomer.status()).tip.height,
+      caughtUpMs: Math.round(performance.now() - startMs),
+    })
+    const { bans } = await newcomer.client.call('net_bans', {})
+    const banned = kinds.filter((_, i) => bans.some(({ target }) => target === liars[i]?.peerId))
+    report('lying', { banned })
+    await newcomer.stop()
+  } finally {
+    await Promise.all(liars.map((liar) => liar.stop()))
+  }
+})

@@ -1,0 +1,102 @@
+/** What the tests of the hostile peer share: an easy network, an attack while the honest go on, and how much memory a daemon takes. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Cluster } from '@kvchain/lab/cluster'
+import type { Daemon } from '@kvchain/lab/daemon'
+import { waitUntil } from '@kvchain/lab/wait'
+import { systemRuntime } from '@kvchain/node/runtime/runtime'
+import { type HostileOptions, HostilePeer } from './hostilePeer.js'
+
+export const LONG = process.env.KVCHAIN_LONG === '1'
+const { timers } = systemRuntime()
+
+/**
+ * Dev, but a block takes some 262,000 hashes and pays nothing: so a peer without the state can make empty blocks. Where the target cannot be checked, a
+ * header needs next to no work.
+ */
+export async function easyNetwork(folder: string): Promise<string> {
+  const dev = JSON.parse(await readFile(new URL('../../../../configs/dev.json', import.meta.url), 'utf8'))
+  const target = `00003${'f'.repeat(59)}`
+  const consensus = { ...dev.consensus, blockReward: 0, initialTarget: target, easiestTarget: 'f'.repeat(64) }
+  const file = join(folder, 'network.json')
+  await writeFile(file, JSON.stringify({ ...dev, $schema: undefined, name: 'hostile', consensus }))
+  return file
+}
+
+/** Resident memory of a process in MiB. */
+async function rssMib(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+) kB/.exec(text)?.[1] ?? 0) / 1024
+}
+
+export interface Attack {
+  readonly peer: HostilePeer
+  readonly result: Readonly<Record<string, unknown>>
+  /** Puts of the honest that were confirmed meanwhile. */
+  readonly confirmed: number
+  /** MiB that the attacked daemon took more than before, at the most. */
+  readonly growthMib: number
+}
+
+let puts = 0
+
+/** One put on a daemon, confirmed there and read on another. */
+export async function putAndRead(writer: Daemon, reader: Daemon): Promise<void> {
+  const [key, value] = [`honest-${puts}`, `${puts++}`]
+  const { txid } = await writer.client.put(key, value)
+  const status = await writer.client.call('tx_wait', { txid, confirmations: 1, timeoutMs: 60_000 })
+  if (status.status !== 'confirmed') throw new Error(`an honest put is ${status.status}`)
+  await reader.waitFor(async ({ client }) => (await client.get(key))?.value === value, {
+    what: `${key} elsewhere`,
+    timeoutMs: 60_000,
+  })
+}
+
+/** Lets the hostile peer loose on daemon 0 (or `targets`), and puts on the honest ones until it has done its worst. Stops it at the end of the test. */
+export async function attack(
+  cluster: Cluster,
+  options: Partial<HostileOptions> & { behaviour: string },
+): Promise<Attack> {
+  const victim = cluster.at(0)
+  const before = await rssMib(victim.pid)
+  let growthMib = 0
+  const peer = await HostilePeer.start({ network: cluster.network, targets: victim.addresses.slice(0, 1), ...options })
+  let isOver = false
+  const sampling = (async () => {
+    while (!isOver) {
+      growthMib = Math.max(growthMib, (await rssMib(victim.pid)) - before)
+      await timers.sleep(50)
+    }
+  })()
+  let confirmed = 0
+  try {
+    const ended = peer.result().finally(() => {
+      isOver = true
+    })
+    const honest = (async () => {
+      do {
+        await putAndRead(cluster.at(1), cluster.at(2))
+        confirmed++
+        await timers.sleep(100)
+      } while (!isOver)
+    })()
+    const [result] = await Promise.all([ended, honest])
+    return { peer, result, confirmed, growthMib }
+  } finally {
+    isOver = true
+    await sampling
+    await peer.stop()
+  }
+}
+
+/** Resolves when the daemon has banned the peer, and is not connected with it. */
+export async function waitForBan(daemon: Daemon, peerId: string): Promise<void> {
+  const isOut = async () => {
+    const [{ bans }, { peers }] = await Promise.all([
+      daemon.client.call('net_bans', {}),
+      daemon.client.call('net_peers', {}),
+    ])
+    return bans.some((ban) => ban.target === peerId) && !peers.some((peer) => peer.peerId === peerId)
+  }
+  await waitUntil(isOut, { what: 'the ban', timeoutMs: 60_000 })
+}
