@@ -89,6 +89,13 @@ const PolicySchema = Type.Object(
       maxItems: 64,
       description: 'Multiaddrs of known members.',
     }),
+    minimumChainwork: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{1,64}$',
+        description:
+          'Chains with less work than this, in hexadecimal digits, are not kept: what the network had at some time.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )

@@ -10,6 +10,7 @@ import { assert } from '@kvchain/core/errors'
 import type { Genesis } from '@kvchain/core/genesis'
 import type { Header } from '@kvchain/core/header'
 import type { Network, Params } from '@kvchain/core/params'
+import { targetWork } from '@kvchain/core/pow'
 import { checkHeaderContext, checkHeaderTime } from '@kvchain/core/rules'
 import { treeChanges, undoTreeChanges } from '@kvchain/core/state'
 import type { Transaction } from '@kvchain/core/transaction'
@@ -69,6 +70,8 @@ export interface AddOptions {
 /** Changes of the chain that may wait. Blocks come from at most some dozens of peers. */
 const MAX_WAITING = 1_024
 const MAX_ORPHAN_BYTES = 32 << 20
+/** Branches that have this many blocks of work less than ours are of no use, and could be had for little. */
+const MARGIN_BLOCKS = 144n
 
 export class Chain extends BaseService {
   readonly params: Params
@@ -79,6 +82,7 @@ export class Chain extends BaseService {
   readonly tips: Observers<ChainNode>
   private readonly orphans = new OrphanPool(MAX_ORPHAN_BYTES)
   private readonly mutex = new Mutex('the queue of chain changes', MAX_WAITING)
+  private readonly minimumWork: bigint
   private tip_: ChainNode
   private stateTree_: StateTree
   private committing: Promise<void> | undefined
@@ -91,6 +95,7 @@ export class Chain extends BaseService {
     super('chain', deps.runtime.log.child({ module: 'chain' }))
     deps.store.expectBodies((hash) => this.tree.get(hash)?.hasBody === true)
     this.params = network.params
+    this.minimumWork = BigInt(`0x${network.policy.minimumChainwork ?? '0'}`)
     this.tree = new HeaderTree(genesis.header, genesis.hash)
     this.tip_ = this.tree.genesis
     this.stateTree_ = genesis.tree
@@ -106,6 +111,16 @@ export class Chain extends BaseService {
   /** The state tree at the best tip. */
   get stateTree(): StateTree {
     return this.stateTree_
+  }
+
+  /**
+   * The chainwork that a branch of others must show before any of it is kept: that of the network's policy, or the tip's but for some blocks, whichever
+   * is more. What comes by `addHeaders` and `addBlock` is kept in any case: whoever brings it asks before.
+   */
+  get requiredWork(): bigint {
+    const { chainwork, header } = this.tip_
+    const own = chainwork - targetWork(header.target) * MARGIN_BLOCKS
+    return own > this.minimumWork ? own : this.minimumWork
   }
 
   get store(): ChainStore {

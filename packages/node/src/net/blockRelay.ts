@@ -7,6 +7,7 @@ import type { Block, IncludedTransaction } from '@kvchain/core/block'
 import { equalBytes } from '@kvchain/core/bytes'
 import { BlockError, checkBody, checkHeader } from '@kvchain/core/checks'
 import { OK } from '@kvchain/core/outcome'
+import { targetWork } from '@kvchain/core/pow'
 import type { Transaction } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import type { ChainNode } from '../chain/headerTree.js'
@@ -95,6 +96,8 @@ export class BlockRelay {
       this.deps.onBehind(from)
       return 'ignore'
     }
+    // Cheap blocks on an old one: neither kept nor passed on.
+    if (parent.chainwork + targetWork(header.target) < chain.requiredWork) return 'ignore'
     const id = hex(hash)
     const working = this.open.get(id) ?? 0
     if (working >= MAX_PER_BLOCK || this.deps.inHand.get(hash) !== undefined) return 'ignore'

@@ -1,11 +1,11 @@
 /**
- * Catching up. Owns the knowledge of what peers say of their chains, headers-first sync by locator, and when bodies are fetched (bodies.ts). Tips are exchanged at each connect and on a timer, so that gossip is never the only way to learn a block.
+ * Catching up. Owns the knowledge of what peers say of their chains, and when their headers (headers.ts) and bodies
+ * (bodies.ts) are fetched. Tips are exchanged at each connect and on a timer, so that gossip is never the only way to learn a block.
  */
 import type { Chain } from '../chain/chain.js'
-import { locatorOf } from '../chain/headerTree.js'
 import type { Mempool } from '../mempool/mempool.js'
 import type { Fetcher } from '../net/fetcher.js'
-import { MAX_HEADERS, MAX_PACKED, type Status } from '../net/messages.js'
+import { MAX_PACKED, type Status } from '../net/messages.js'
 import { ownStatus } from '../net/server.js'
 import { verdictOn } from '../net/verdict.js'
 import { hex } from '../runtime/hex.js'
@@ -13,6 +13,7 @@ import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { blaming } from './blame.js'
 import { Bodies } from './bodies.js'
+import { Headers } from './headers.js'
 
 /** How often every peer is asked for its tip. */
 const POLL_MS = 5_000
@@ -47,6 +48,7 @@ export class Sync extends BaseService {
   /** Peers whose headers are being fetched. */
   private readonly asking = new Set<string>()
   private downloading = false
+  private readonly headers: Headers
   private readonly bodies: Bodies
   private run = { startMs: 0, startHeight: 0 }
   private toldMs = 0
@@ -54,6 +56,7 @@ export class Sync extends BaseService {
   constructor(private readonly deps: SyncDeps) {
     super('sync', deps.runtime.log.child({ module: 'sync' }))
     const { runtime, chain, fetcher, peerIds, penalize } = deps
+    this.headers = new Headers({ runtime, chain, fetcher, log: this.log, signal: this.signal })
     this.bodies = new Bodies({
       ...{ runtime, chain, fetcher, peerIds, penalize },
       log: this.log,
@@ -137,24 +140,11 @@ export class Sync extends BaseService {
     if (this.asking.has(peerId)) return
     this.asking.add(peerId)
     try {
-      await this.blaming(peerId, () => this.followHeaders(peerId))
+      await this.blaming(peerId, () => this.headers.follow(peerId))
     } finally {
       this.asking.delete(peerId)
     }
     if (!this.downloading) this.track('bodies', () => this.download())
-  }
-
-  private async followHeaders(peerId: string): Promise<void> {
-    const { chain, fetcher, runtime } = this.deps
-    let from = chain.tree.bestHeader
-    for (;;) {
-      const headers = await fetcher.headers(peerId, locatorOf(from), this.signal)
-      const last = chain.addHeaders(headers)
-      if (last === undefined || last === from || headers.length < MAX_HEADERS) return
-      from = last
-      this.log.debug({ height: last.header.height, peerId }, 'headers')
-      await runtime.timers.yield()
-    }
   }
 
   private async download(): Promise<void> {
