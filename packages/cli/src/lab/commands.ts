@@ -35,6 +35,11 @@ interface ScaleFlags extends Flags {
   readonly simulated?: true
 }
 
+interface SelfishFlags extends Flags {
+  readonly share?: string
+  readonly blocks?: string
+}
+
 interface StaleFlags extends Flags {
   readonly delay?: string
   readonly miners?: string
@@ -90,6 +95,11 @@ each linked with each. With --simulated they are whole nodes in virtual time ove
 some minutes; the same seed gives the same files, to the byte.
 `
 
+const SELFISH_HELP = `
+Simulated: a miner who keeps his blocks to himself while he is ahead (SM1), against an honest one, both whole nodes in virtual time. Reported is his part of
+the main chain for each share of the hash power, beside the formula of Eyal and Sirer.
+`
+
 const STALE_HELP = `
 Simulated: whole nodes in one process and in virtual time mine empty blocks over lines of one delay, from a tenth of a per cent of the block interval
 on. Reported are blocks that did not stay on the main chain, beside the share that a simple model expects.
@@ -141,6 +151,12 @@ export function addLab(program: Command): void {
     .option('--simulated', 'whole nodes in virtual time')
     .addHelpText('after', afterText(SCALE_HELP, 'two minutes'))
     .action(scale)
+  withCommon(lab.command('selfish'))
+    .description('simulated: what a selfish miner gains, against the formula')
+    .option('--share <list>', 'of the whole hash power, 0.1 to 0.9 (0.1,0.2,0.25,0.3,0.333,0.35,0.4,0.45)')
+    .option('--blocks <n>', 'of the main chain, for each share (20000)')
+    .addHelpText('after', afterText(SELFISH_HELP, 'two minutes'))
+    .action(selfishMining)
   withCommon(lab.command('stale'))
     .description('simulated: blocks that are lost to delay, against a model')
     .option('--delay <list>', 'parts of the block interval (0.01,0.05,0.1,0.2,0.25,0.5)')
@@ -249,6 +265,19 @@ async function scale(flags: ScaleFlags): Promise<void> {
   await runExperiment(seedOf(flags), flags.out, async (bench) => {
     const { scale, simulatedScale } = await import('@kvchain/lab/experiments/scale')
     return isSimulated ? simulatedScale({ nodes, minutes, writesPerMinute }, bench) : scale({ nodes, seconds }, bench)
+  })
+}
+
+async function selfishMining(flags: SelfishFlags): Promise<void> {
+  const quick = flags.quick === true
+  const shares = (flags.share ?? (quick ? '0.2,0.4' : '0.1,0.2,0.25,0.3,0.333,0.35,0.4,0.45')).split(',', MAX_LIST)
+  const options = {
+    shares: shares.map((part) => parseAttackShare(part.trim())),
+    blocks: parseCount(flags.blocks ?? (quick ? '200' : '20000'), '--blocks', 50, 10_000_000),
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { selfish } = await import('@kvchain/lab/experiments/simulated/selfish')
+    return selfish(options, bench)
   })
 }
 

@@ -2,8 +2,9 @@
  * Whole nodes in virtual time against what theory says of them.
  * 1. Double spends: as often as the exact probability says, within three standard errors; that probability against Rosenfeld's.
  * 2. Stale blocks: as many as the model says for a delay.
- * 3. A write costs a node of a larger network no less, and a block reaches everybody.
- * 4. The same seed gives the same report, to the byte.
+ * 3. A selfish miner gains what the formula says, and half of the ties.
+ * 4. A write costs a node of a larger network no less, and a block reaches everybody.
+ * 5. The same seed gives the same report, to the byte.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,6 +12,7 @@ import { writeReport } from '@kvchain/lab/experiments/report'
 import { doubleSpend, errorsOf, runCell } from '@kvchain/lab/experiments/simulated/doubleSpend'
 import { patientProbability, successProbability } from '@kvchain/lab/experiments/simulated/race'
 import { runSimulatedScale } from '@kvchain/lab/experiments/simulated/scale'
+import { mineSelfishly, selfishRevenue } from '@kvchain/lab/experiments/simulated/selfish'
 import { expectedRate, staleRate } from '@kvchain/lab/experiments/simulated/stale'
 import { TempDir } from '@kvchain/lab/tempDir'
 import { describe, expect, test } from 'vitest'
@@ -50,6 +52,27 @@ test('stale blocks are as many as the model says', { timeout: 120_000 }, async (
   // The model counts up to a tenth too many at this delay.
   expect(stale / solved).toBeGreaterThan(0.9 * expected - 3 * error)
   expect(stale / solved).toBeLessThan(expected + 3 * error)
+})
+
+describe('selfish mining', () => {
+  test('the formula has its thresholds: a third, a quarter, nothing', () => {
+    for (const [gamma, threshold] of [
+      [0, 1 / 3],
+      [0.5, 1 / 4],
+    ] as const) {
+      expect(selfishRevenue(threshold, gamma)).toBeCloseTo(threshold, 9)
+      expect(selfishRevenue(threshold + 0.05, gamma)).toBeGreaterThan(threshold + 0.05)
+    }
+    expect(100 * selfishRevenue(0.3, 1)).toBeCloseTo(38.06, 2)
+  })
+
+  test('a third of the hash power brings what it says', { timeout: 120_000 }, async () => {
+    const { own, blocks, ties, tiesWon } = await mineSelfishly(1 / 3, 6_000, bench)
+    expect(blocks).toBe(6_000)
+    // Blocks come in runs: some three times the standard error of so many throws.
+    expect(Math.abs(own / blocks - selfishRevenue(1 / 3, 0.5))).toBeLessThan(0.03)
+    expect(Math.abs(tiesWon / ties - 0.5)).toBeLessThan(3 * Math.sqrt(0.25 / ties))
+  })
 })
 
 test('a block reaches every node, and a write is told to each', { timeout: 120_000 }, async () => {
