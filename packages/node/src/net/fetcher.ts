@@ -4,7 +4,6 @@
  */
 import { type Block, decodeBlock } from '@kvchain/core/block'
 import { equalBytes } from '@kvchain/core/bytes'
-import { BlockError } from '@kvchain/core/checks'
 import type { Header } from '@kvchain/core/header'
 import { headerHash } from '@kvchain/core/header'
 import type { Transaction } from '@kvchain/core/transaction'
@@ -84,7 +83,10 @@ export class Fetcher {
       const block = decodeBlock(bytes, sha256, this.genesisHash)
       const wanted = hashes[i]
       if (wanted === undefined || !equalBytes(headerHash(sha256, block.header), wanted)) {
-        throw new BlockError('block-mutated', 'another block than the one that was asked for')
+        throw new NetError('net-response', 'another block than the one that was asked for', {
+          peerId,
+          status: 'unasked',
+        })
       }
       return block
     })

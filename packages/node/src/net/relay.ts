@@ -16,7 +16,7 @@ import type { BlocksInHand } from './blocksInHand.js'
 import type { Fetcher } from './fetcher.js'
 import type { GossipHandler, GossipVerdict, Topic } from './gossip.js'
 import { decodePacked, encodePacked } from './messages.js'
-import { verdictOn } from './verdict.js'
+import { conductOn, VERDICTS, verdictOn } from './verdict.js'
 
 /** One message a transaction saturates gossip at some 1,500 a second; packs of 50 carry ten times that. */
 const PACK_TRANSACTIONS = 50
@@ -157,7 +157,9 @@ export class Relay extends BaseService {
   private judge(error: unknown, from: string): GossipVerdict {
     const verdict = verdictOn(error)
     if (verdict === undefined) {
-      this.log.debug({ err: error, from }, 'gossip could not be handled')
+      const conduct = conductOn(error)
+      if (conduct !== undefined) this.deps.penalize(from, VERDICTS[conduct].penalty, conduct)
+      this.log.debug({ err: error, from, conduct }, 'gossip could not be handled')
       this.deps.onBehind(from)
       return 'ignore'
     }

