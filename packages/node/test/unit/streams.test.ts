@@ -162,6 +162,20 @@ describe('sizes', () => {
   })
 })
 
+it('refuses a length that does not end, without reading on for it', async () => {
+  const { client, server } = await pair(echo)
+  const { signal } = new AbortController()
+  const stream = await client.host.openStream(server.host.peerId, client.host.protocol('echo'), 8, signal)
+  let read = 0
+  const told = new Promise((resolve) => server.streams.misconduct.add(resolve))
+  stream.addEventListener('message', (event) => {
+    read += event.data.byteLength
+  })
+  stream.send(new Uint8Array(200_000).fill(0xff))
+  expect(await told).toEqual({ peerId: client.host.peerId, code: 'request-too-long' })
+  await until('it is answered', () => read > 0)
+})
+
 describe('time', () => {
   it('gives up on a slow peer', async () => {
     const { open, opened } = gate()

@@ -49,7 +49,25 @@ export async function exchange(
 
 /** A stream that frames are read from and written to, none of them longer. */
 export function framedStream(stream: Stream, maxDataLength: number): LengthPrefixedStream<Stream> {
-  return lpStream(stream, { maxDataLength, maxBufferSize: maxDataLength + BUFFER_SLACK_BYTES })
+  return lpStream(stream, {
+    maxDataLength,
+    maxBufferSize: maxDataLength + BUFFER_SLACK_BYTES,
+    lengthDecoder: readLength,
+  })
+}
+
+/**
+ * The varint at the beginning of a frame; no number while it has no end yet. The library's own way throws then, and when that happens it reads on, byte
+ * after byte, without ever looking how long the length has become: a stream of nothing but continuation would keep the processor busy for ever.
+ */
+function readLength(bytes: Uint8Array | { readonly byteLength: number; get(index: number): number }): number {
+  let value = 0
+  for (let i = 0; i < bytes.byteLength; i++) {
+    const byte = bytes instanceof Uint8Array ? (bytes[i] ?? 0) : bytes.get(i)
+    value += (byte & 0x7f) * 2 ** (7 * i)
+    if (byte < 0x80) return value
+  }
+  return Number.NaN
 }
 
 /** The request, or undefined if it is over the limit. */
