@@ -7,6 +7,7 @@ import { OptionsError } from '@kvchain/node/runtime/errors'
 import { runClusterScenario } from './clusterScenario.js'
 import { BenchError } from './errors.js'
 import { formatJoinReport, type JoinReport, runJoinScenario } from './net/joinScenario.js'
+import { formatRelayReport, type RelayReport, runRelayScenario } from './net/relayScenario.js'
 import { type Command, HELP, parseCommand } from './options.js'
 import { type ClusterReport, formatReport } from './report.js'
 import { formatTreeReport, runTreeScenario, type TreeReport } from './tree/scenario.js'
@@ -25,7 +26,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<void>
   process.stderr.write(`recorded in ${file}\n`)
 }
 
-type Report = ClusterReport | TreeReport | JoinReport
+type Report = ClusterReport | TreeReport | JoinReport | RelayReport
 
 /** Runs a scenario; the text is for people. */
 async function measure(
@@ -45,6 +46,10 @@ async function measure(
     case 'join': {
       const report = await runJoinScenario(command.options, signal, say)
       return { report, text: formatJoinReport(report) }
+    }
+    case 'relay': {
+      const report = await runRelayScenario(command.options, signal, say)
+      return { report, text: formatRelayReport(report) }
     }
   }
 }

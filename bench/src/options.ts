@@ -40,10 +40,23 @@ export interface JoinBenchOptions {
   readonly valueBytes: number
 }
 
+export interface RelayBenchOptions {
+  readonly nodes: number
+  readonly blocks: number
+  /** In each block. */
+  readonly transactions: number
+  readonly valueBytes: number
+  /** One way, of every link. */
+  readonly delayMs: number
+  /** Of a block's transactions, in percent, that each node was not told before. */
+  readonly missingPercent: number
+}
+
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'cluster'; readonly options: ClusterBenchOptions; readonly json: boolean }
   | { readonly kind: 'tree'; readonly options: TreeBenchOptions; readonly json: boolean }
+  | { readonly kind: 'relay'; readonly options: RelayBenchOptions; readonly json: boolean }
   | { readonly kind: 'join'; readonly options: JoinBenchOptions; readonly json: boolean }
 
 export const HELP = `usage: npm run bench -- SCENARIO [options]
@@ -75,6 +88,14 @@ join: a daemon with an empty folder catches up with one that has a chain, as a s
   --transactions N   puts in all of them together (100000)
   --value-size B     bytes of a value (100)
 
+relay: full blocks over links that delay, between real nodes in one process: when all have them, and bytes sent, beside the same blocks sent whole.
+  --nodes N          nodes, each connected to each (8)
+  --blocks N         blocks, one after the other (20)
+  --transactions N   puts in each of them (2000)
+  --value-size B     bytes of a value (100)
+  --delay MS         of each link, one way (25)
+  --missing P        percent of a block's transactions that each node was not told before (1)
+
   --json             print the record instead of the table
   --help             this text
 
@@ -102,6 +123,15 @@ const TREE_DEFAULTS = {
 
 const JOIN_DEFAULTS = { blocks: '5000', transactions: '100000', 'value-size': '100' } as const
 
+const RELAY_DEFAULTS = {
+  nodes: '8',
+  blocks: '20',
+  transactions: '2000',
+  'value-size': '100',
+  delay: '25',
+  missing: '1',
+} as const
+
 const DEFAULT_BASELINE_KEYS = 100_000
 
 /** Throws BenchError `bench-usage`, in one sentence. */
@@ -115,10 +145,12 @@ export function parseCommand(args: readonly string[]): Command {
       return parseTree(rest)
     case 'join':
       return parseJoin(rest)
+    case 'relay':
+      return parseRelay(rest)
     case undefined:
-      throw usage('which scenario? There are cluster, tree and join (see --help)')
+      throw usage('which scenario? There are cluster, tree, join and relay (see --help)')
     default:
-      throw usage(`there is no scenario ${scenario}; there are cluster, tree and join`)
+      throw usage(`there is no scenario ${scenario}; there are cluster, tree, join and relay`)
   }
 }
 
@@ -162,6 +194,19 @@ function parseJoin(args: readonly string[]): Command {
     valueBytes: whole('value-size', values['value-size'], 1, 1 << 16),
   }
   return { kind: 'join', options, json }
+}
+
+function parseRelay(args: readonly string[]): Command {
+  const { values, json } = parse(args, RELAY_DEFAULTS)
+  const options = {
+    nodes: whole('nodes', values.nodes, 2, 32),
+    blocks: whole('blocks', values.blocks, 1, 10_000),
+    transactions: whole('transactions', values.transactions, 1, 100_000),
+    valueBytes: whole('value-size', values['value-size'], 1, 1 << 16),
+    delayMs: whole('delay', values.delay, 0, 10_000),
+    missingPercent: whole('missing', values.missing, 0, 100),
+  }
+  return { kind: 'relay', options, json }
 }
 
 function parse<K extends string>(args: readonly string[], defaults: Readonly<Record<K, string>>) {

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { BenchError } from '../dist/errors.js'
 import { formatJoinReport, runJoinScenario } from '../dist/net/joinScenario.js'
+import { formatRelayReport, runRelayScenario } from '../dist/net/relayScenario.js'
 import { parseCommand } from '../dist/options.js'
 import type { TreeReport } from '../dist/tree/scenario.js'
 import { formatTreeReport, runTreeScenario } from '../dist/tree/scenario.js'
@@ -35,6 +36,7 @@ describe('the command line', () => {
     [['tree', '--keys', '2000', '--baseline-keys', '3000'], '--baseline-keys is a whole number from 1000 to 2000'],
     [['tree', 'more'], 'what is more?'],
     [['tree', '--rate', '5'], "Unknown option '--rate'"],
+    [['relay', '--missing', '101'], '--missing is a whole number'],
     [['join', '--blocks', '0'], '--blocks is a whole number'],
     [['cluster', '--nodes', '2', '--miners', '3'], '--miners 3 is more than there are nodes'],
   ])('%j is a usage error', (args, message) => {
@@ -88,5 +90,18 @@ describe('the join scenario', () => {
     expect(report.blocksPerSecond).toBeCloseTo(options.blocks / report.seconds)
     expect(report.ratioToYardstick).toBeGreaterThan(0)
     expect(formatJoinReport(report)).toMatch(/^ {2}transactions as a share +\d+\.\d %$/m)
+  }, 120_000)
+})
+
+describe('the relay scenario', () => {
+  const options = { nodes: 3, blocks: 2, transactions: 200, valueBytes: 50, delayMs: 2, missingPercent: 5 }
+
+  it('counts what every node received, as short ids and whole', async () => {
+    const report = await runRelayScenario(options, new AbortController().signal, () => {})
+    expect(report.relayed.latencyMs.count).toBe(4)
+    expect(report.flooded.latencyMs.count).toBe(4)
+    expect(report.flooded.bytesPerBlockAndNode).toBeGreaterThan(report.blockBytes)
+    expect(report.ratioToFlooding).toBeLessThan(1)
+    expect(formatRelayReport(report)).toMatch(/^ {2}as a share of flooding +\d+\.\d %$/m)
   }, 120_000)
 })

@@ -7,6 +7,7 @@ import { type KeyPair, keyPairFromSeed, seedBytes, sha256, signMessage } from '@
 import { Ledger } from '@kvchain/node/ledger'
 import { TemplateBuilder } from '@kvchain/node/miner/template'
 import { NO_FAILPOINTS } from '@kvchain/node/runtime/failpoints'
+import { hex } from '@kvchain/node/runtime/hex'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { BenchError } from '../errors.js'
 
@@ -36,6 +37,11 @@ export class ChainMaker {
     const ledger = new Ledger({ network, dataDir, verifyThreads: 0 }, deps)
     await ledger.start()
     return new ChainMaker(ledger, valueBytes)
+  }
+
+  /** What networks are told apart by in topics and protocol ids. */
+  get networkId(): string {
+    return hex(this.ledger.genesis.hash).slice(0, 16)
   }
 
   /** Signed puts of new keys, each account's in order. */

@@ -49,8 +49,8 @@ export interface BlockRelayDeps {
   readonly onBehind: (peerId: string) => void
 }
 
-/** Told once a block may be passed on. */
-type OnChecked = () => void
+/** Told the hash of a block once that may be passed on. */
+type OnChecked = (hash: Uint8Array) => void
 
 export class BlockRelay {
   /** Announcements being worked on, by block. */
@@ -216,7 +216,7 @@ export class BlockRelay {
         onChecked: () => {
           isChecked = true
           inHand.add(hash, block)
-          onChecked()
+          onChecked(hash)
         },
       })
       return result === 'known' ? 'ignore' : 'accept'

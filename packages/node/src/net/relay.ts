@@ -9,6 +9,7 @@ import { sha256 } from '../crypto/sodium.js'
 import type { Mempool } from '../mempool/mempool.js'
 import type { OwnTransactions } from '../mempool/ownTransactions.js'
 import { hex } from '../runtime/hex.js'
+import { Observers } from '../runtime/observers.js'
 import type { CancelTimer, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { BlockRelay } from './blockRelay.js'
@@ -49,6 +50,8 @@ export interface RelayDeps {
 }
 
 export class Relay extends BaseService {
+  /** The hash of each announced block once it may be passed on: header and bytes are right, execution comes later. */
+  readonly received: Observers<Uint8Array>
   private outgoing: Transaction[] = []
   private outgoingBytes = 0
   private cancelFlush: CancelTimer | undefined
@@ -65,6 +68,7 @@ export class Relay extends BaseService {
 
   constructor(private readonly deps: RelayDeps) {
     super('relay', deps.runtime.log.child({ module: 'relay' }))
+    this.received = new Observers(this.log)
     const { runtime, chain, fetcher, inHand, peerIds, onBehind } = deps
     this.blocks = new BlockRelay(
       {
@@ -140,7 +144,11 @@ export class Relay extends BaseService {
     return new Promise((resolve) => {
       this.track('an announced block', async () => {
         try {
-          resolve(await this.blocks.receive(data, from, () => resolve('accept')))
+          const onChecked = (hash: Uint8Array) => {
+            resolve('accept')
+            this.received.notify(hash)
+          }
+          resolve(await this.blocks.receive(data, from, onChecked))
         } catch (error) {
           resolve(this.judge(error, from))
         }
