@@ -6,8 +6,10 @@
  * 1. Noise, frames that are too long, too many questions: the peer is banned, and stays out when it comes back.
  * 2. Subscriptions by the thousand, parentless blocks, valid transactions for nothing, two blocks on one parent, streams that dribble: what is no proof
  *    of bad will is borne.
- * 3. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
+ * 3. Hundreds of sockets that dribble keep nobody from connecting.
+ * 4. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
  */
+import { readdir } from 'node:fs/promises'
 import process from 'node:process'
 import { Cluster } from '@kvchain/lab/cluster'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -67,6 +69,33 @@ describe('is borne', () => {
     expect(growthMib).toBeLessThan(MAX_GROWTH_MIB)
     await cluster.waitForSameTip({ timeoutMs: 60_000 })
   })
+})
+
+test('500 sockets that dribble keep nobody else from connecting', async () => {
+  const victim = cluster.at(0)
+  const peer = await HostilePeer.start({
+    behaviour: 'sockets',
+    network: cluster.network,
+    targets: victim.addresses.slice(0, 1),
+    count: 500,
+  })
+  try {
+    await peer.result()
+    const files = async () => (await readdir(`/proc/${victim.pid}/fd`)).length
+    for (let n = 0; n < (LONG ? 20 : 2); n++) {
+      const startMs = performance.now()
+      const newcomer = await cluster.add({ mdns: false, peerExchange: false, bootstrap: victim.addresses.slice(0, 1) })
+      await newcomer.waitFor(async (daemon) => (await daemon.status()).peers > 0, {
+        what: 'a connection',
+        timeoutMs: 60_000,
+      })
+      report('sockets', { startAndConnectMs: Math.round(performance.now() - startMs), files: await files() })
+      expect(await files()).toBeLessThan(400)
+      await newcomer.stop()
+    }
+  } finally {
+    await peer.stop()
+  }
 })
 
 test('peers that lie about their chain do not keep a newcomer from the honest one', async () => {

@@ -22,7 +22,6 @@ import type {
 import { type MulticastDNSComponents, mdns } from '@libp2p/mdns'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { AbortError, NetError, OptionsError, TimeoutError } from '../runtime/errors.js'
@@ -30,6 +29,7 @@ import type { CancelTimer, Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { badAddress, hostOf, isDialable, isLocal, parseAddress, peerIdOf, withoutPeerId } from './address.js'
 import { type GossipRouter, gossipRouter } from './gossip.js'
+import { guardedTcp, MAX_PENDING_INBOUND } from './inbound.js'
 import { PrivateNetwork } from './privateNetwork.js'
 
 /** What a peer reads about us; the text after the slash is the wire's generation, not the release. */
@@ -51,8 +51,6 @@ const MAX_STRANGERS = 1_000
 const CLOSE_TIMEOUT_MS = 500
 /** Connections per second from one address. A machine with a dozen nodes that start at once needs more than the library's 5. */
 const INBOUND_PER_SECOND = 100
-/** Handshakes in progress at one time. */
-const MAX_PENDING_INBOUND = 64
 /** The first failed ping closes a connection, so the limit leaves room for a busy event loop on either side; a silent partition is
  * noticed after at most interval + limit. */
 const PING_INTERVAL_MS = 10_000
@@ -425,7 +423,7 @@ export class Host extends BaseService {
       privateKey: await generateKeyPairFromSeed('Ed25519', this.options.identity),
       nodeInfo: { name: 'kvchain', userAgent: AGENT },
       addresses: { listen: [...this.options.listen] },
-      transports: [tcp()],
+      transports: [guardedTcp()],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],
       ...(this.privateNetwork === undefined ? {} : { connectionProtector: this.privateNetwork.protector }),

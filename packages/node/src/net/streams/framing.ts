@@ -60,7 +60,7 @@ export function framedStream(stream: Stream, maxDataLength: number): LengthPrefi
  * The varint at the beginning of a frame; no number while it has no end yet. The library's own way throws then, and when that happens it reads on, byte
  * after byte, without ever looking how long the length has become: a stream of nothing but continuation would keep the processor busy for ever.
  */
-function readLength(bytes: Uint8Array | { readonly byteLength: number; get(index: number): number }): number {
+export function readLength(bytes: Uint8Array | { readonly byteLength: number; get(index: number): number }): number {
   let value = 0
   for (let i = 0; i < bytes.byteLength; i++) {
     const byte = bytes instanceof Uint8Array ? (bytes[i] ?? 0) : bytes.get(i)
