@@ -32,6 +32,7 @@ interface Setting {
   readonly peers?: Partial<PeerManagerOptions>
   readonly book?: PeerBook
   readonly runtime?: Runtime
+  readonly isStale?: () => boolean
 }
 
 const running: Node[] = []
@@ -55,7 +56,13 @@ async function start(setting: Setting = {}): Promise<Node> {
   )
   const streams = new Streams({}, { ...deps, host })
   const options = { bootstrap: [], maxPeers: 20, ...setting.peers }
-  const peers = new PeerManager(options, { ...deps, host, streams, book: setting.book ?? emptyBook })
+  const peers = new PeerManager(options, {
+    ...deps,
+    host,
+    streams,
+    book: setting.book ?? emptyBook,
+    isStale: setting.isStale ?? (() => false),
+  })
   const stop = async () => {
     for (const service of [peers, streams, host]) await service.stop()
   }
@@ -149,6 +156,35 @@ describe('finding peers', () => {
     const before = looks
     await until('it has looked at its list several times more', () => looks > before + 6)
     expect(d.host.peers()).toHaveLength(2)
+  })
+
+  it('takes one peer more when the tip stands still', async () => {
+    const quiet = { peers: { targetOutbound: 0 } }
+    const a = await start(quiet)
+    const others = [await start(quiet), await start(quiet), await start(quiet)]
+    for (const other of others) await a.host.dial(addressOf(other))
+    let stale = false
+    const d = await start({ peers: { bootstrap: [addressOf(a)], targetOutbound: 1 }, isStale: () => stale })
+    await until('it has heard of everybody', () => d.peers.wanted().length === 4)
+    expect(d.host.peers()).toHaveLength(1)
+    stale = true
+    await until('it has one more', () => d.host.peers().length === 2)
+  })
+
+  it('lets the last that came go when there is no room, and never whom its operator named', async () => {
+    const operators = await start()
+    const bootstrap = [addressOf(operators)]
+    const a = await start({ peers: { bootstrap, maxInbound: 1, targetOutbound: 0, exchange: false } })
+    await until('the operator’s peer is connected', () => connected(a, operators))
+    const first = await start({ peers: { exchange: false } })
+    await first.host.dial(addressOf(a))
+    await until('the first is in', () => connected(a, first))
+    const second = await start({ peers: { exchange: false } })
+    let losses = 0
+    second.host.onPeer({ disconnected: () => losses++ })
+    await second.host.dial(addressOf(a))
+    await until('the second is out again', () => losses === 1)
+    expect([connected(a, operators), connected(a, first), connected(a, second)]).toEqual([true, true, false])
   })
 
   it('dials nobody that others tell of when told not to, and tells of nobody', async () => {
@@ -257,6 +293,8 @@ describe('finding peers again', () => {
     const before = addressOf(first)
     await first.stop()
     await until('the loss is seen', () => a.host.peers().length === 0)
+    // The system might give out the same port again.
+    await start({ host: { listen: [bare(before)] } })
     const second = await start({ host: { networkId, mdns: true, identity } })
     await until('they are connected again', () => connected(a, second))
     await until('the new address is known', () =>

@@ -12,9 +12,11 @@ import { Rotation } from '@kvchain/node/net/peers/rotation'
 import { chooseEviction, chooseOutbound, type InboundPeer } from '@kvchain/node/net/peers/slots'
 import { type Situation, WantedList } from '@kvchain/node/net/peers/wanted'
 import type { Random } from '@kvchain/node/runtime/runtime'
+import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it, test } from 'vitest'
 
 const MINUTE_MS = 60_000
+const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust'
 const HONEST = 8
 const ATTACKERS = 1_000
 
@@ -199,6 +201,14 @@ test('what the peers of one provider tell fills a part of the list only; a newco
   expect(list.all().map(({ peerId }) => peerId)).not.toContain('newcomer2')
   list.told('me', ['/ip4/30.2.1.1/tcp/1'], '200.0.1.2')
   expect(list.all()).toHaveLength(65)
+})
+
+test.each([true, false])('with hearsay %s, what a peer says of itself is believed', (hearsay) => {
+  const list = new WantedList({ ownId: 'me', hearsay }, { clock: new Time(), random: seeded(5) })
+  list.addBootstrap(multiaddr(`/ip4/30.1.1.1/tcp/1/p2p/${PEER}`))
+  list.connected(PEER, ['/ip4/30.2.2.2/tcp/2'], { direction: 'inbound', address: '/ip4/30.3.3.3/tcp/3' })
+  const said = hearsay ? ['/ip4/30.2.2.2/tcp/2'] : []
+  expect(list.all()).toMatchObject([{ addresses: ['/ip4/30.1.1.1/tcp/1', ...said], connected: true }])
 })
 
 test('the two longest of our own choice are the anchors, and a life without peers keeps those of the last', () => {

@@ -187,7 +187,7 @@ export class WantedList {
     this.insistentDueMs = 0
     for (const entry of this.entriesOf(peerId)) {
       // Where it was reached, and what it says now, is better than what was heard before.
-      if (addresses.length > 0) setAddresses(entry, addresses)
+      if (addresses.length > 0 && this.options.hearsay) setAddresses(entry, addresses)
       entry.connectedAtMs = now
       entry.outboundSinceMs = direction === 'outbound' ? now : undefined
       entry.lastSeenMs = this.clock.nowMs()
