@@ -17,7 +17,7 @@ import {
   readProcessCost,
 } from '../resources.js'
 import { mebibytes, percent, row, whole } from '../table.js'
-import { measureVerifyRate } from '../yardstick.js'
+import { measureVerify } from '../yardstick.js'
 import { ChainMaker } from './chainMaker.js'
 import { writeEasyNetwork } from './easyNetwork.js'
 
@@ -36,6 +36,11 @@ export interface JoinReport {
   readonly transactionsPerSecond: number
   /** transactionsPerSecond by the mean of the yardstick. */
   readonly ratioToYardstick: number
+  /**
+   * Transactions by the CPU time of the newcomer's first thread, which everything but signatures goes through, by signatures by the CPU time of the
+   * yardstick: what the ratio can be at best on a machine that does nothing else.
+   */
+  readonly ratioByCpu: number | undefined
   readonly newcomer: ProcessCost | undefined
   readonly server: ProcessCost | undefined
   /** What the machine spent meanwhile on anything but the two daemons. */
@@ -63,10 +68,11 @@ export async function runJoinScenario(
     await makeChain(maker, options, signal).finally(() => maker.stop())
     const server = await Daemon.start({ network: file, dataDir, startTimeoutMs: 120_000 })
     daemons.push(server)
-    const before = measureVerifyRate()
+    const before = measureVerify()
     say('a newcomer joins')
     const measured = await measure(server, file, join(folder.path, 'newcomer'), daemons, signal)
-    const after = measureVerifyRate()
+    const after = measureVerify()
+    const mainCpu = measured.newcomer?.mainThreadCpuSeconds
     const transactionsPerSecond = options.transactions / measured.seconds
     return {
       scenario: 'join',
@@ -74,10 +80,11 @@ export async function runJoinScenario(
       ...(await describeCommit()),
       machine: describeMachine(),
       options,
-      yardstick: { before, after },
+      yardstick: { before: before.perSecond, after: after.perSecond },
       blocksPerSecond: options.blocks / measured.seconds,
       transactionsPerSecond,
-      ratioToYardstick: transactionsPerSecond / ((before + after) / 2),
+      ratioToYardstick: (transactionsPerSecond * 2) / (before.perSecond + after.perSecond),
+      ratioByCpu: mainCpu && ((options.transactions / mainCpu) * 2) / (before.perCpuSecond + after.perCpuSecond),
       ...measured,
     }
   } finally {
@@ -138,6 +145,7 @@ export function formatJoinReport(report: JoinReport): string {
     row('transactions a second', whole(report.transactionsPerSecond)),
     row('bare verifications a second', whole(yardstick.before), whole(yardstick.after)),
     row('  transactions as a share', percent(report.ratioToYardstick)),
+    row('  the same by CPU of one thread', percent(report.ratioByCpu)),
     row('CPU seconds of the newcomer', whole(newcomer?.cpuSeconds)),
     row('  of its first thread', whole(newcomer?.mainThreadCpuSeconds)),
     row('CPU seconds of the server', whole(server?.cpuSeconds)),
