@@ -313,6 +313,23 @@ describe('bounds', () => {
     expect(codes).toEqual(['ok', 'ok', 'ok', 'net-busy', 'net-busy'])
   })
 
+  it('does not ask one peer for so much that nobody else could be asked', async () => {
+    const { state, handler } = waiting()
+    const [silent, other, client] = [await start(), await start(), await start({ maxOutboundPerPeer: 1 })]
+    await silent.streams.handle('echo', LIMITS, handler)
+    await other.streams.handle('echo', LIMITS, echo)
+    await connect(client, silent)
+    await connect(client, other)
+    const ask = ({ host }: Node) => outcome(client.streams.request(host.peerId, 'echo', bytes('one'), ASK))
+    const first = ask(silent)
+    await until('the first is being served', () => state.now === 1)
+    expect(await ask(silent)).toBe('net-busy')
+    expect(await ask(other)).toBe('ok')
+    state.open()
+    expect(await first).toBe('ok')
+    expect(await ask(silent)).toBe('ok')
+  })
+
   it('does not ask more than so many at once itself', async () => {
     const { state, handler } = waiting()
     const [server, client] = [await start(), await start({ maxOutbound: 1 })]

@@ -16,8 +16,9 @@ import { exchange, frame, framedStream, readAnswer, readRequest, requestError, S
 
 /** Requests served at one time, over all protocols and peers. Each may hold a request and a response in memory. */
 const DEFAULT_MAX_CONCURRENT = 64
-/** Requests of our own in flight. */
+/** Requests of our own in flight, and of these to one peer: one that never answers must not hold up what others are asked. */
 const DEFAULT_MAX_OUTBOUND = 256
+const DEFAULT_MAX_OUTBOUND_PER_PEER = 64
 /** Units that one peer may ask for, and all together. Guesses; watch `refused`. */
 const DEFAULT_PEER_RATE: Rate = { perSecond: 100, burst: 400 }
 const DEFAULT_NODE_RATE: Rate = { perSecond: 1_000, burst: 2_000 }
@@ -33,6 +34,7 @@ const LINGER_MS = 1_000
 export interface StreamsOptions {
   readonly maxConcurrent?: number
   readonly maxOutbound?: number
+  readonly maxOutboundPerPeer?: number
   /** Units of one peer: see Admission. */
   readonly peerRate?: Rate
   /** Units of all peers together. */
@@ -105,10 +107,12 @@ export class Streams extends BaseService {
   private readonly runtime: Runtime
   private readonly host: StreamsHost
   private readonly maxOutbound: number
+  private readonly maxOutboundPerPeer: number
   private readonly admission: Admission
   private readonly served = new Map<string, Served>()
   private readonly counters_ = { served: 0, refused: 0, failed: 0 }
   private asking = 0
+  private readonly askingOf = new Map<string, number>()
   /** Told of peers that ask for too much, or for what makes no sense. */
   readonly misconduct: Observers<Misconduct>
 
@@ -117,6 +121,7 @@ export class Streams extends BaseService {
     this.runtime = deps.runtime
     this.host = deps.host
     this.maxOutbound = options.maxOutbound ?? DEFAULT_MAX_OUTBOUND
+    this.maxOutboundPerPeer = options.maxOutboundPerPeer ?? DEFAULT_MAX_OUTBOUND_PER_PEER
     this.misconduct = new Observers(this.log)
     const { maxConcurrent = DEFAULT_MAX_CONCURRENT } = options
     const { peerRate = DEFAULT_PEER_RATE, nodeRate = DEFAULT_NODE_RATE } = options
@@ -153,8 +158,13 @@ export class Streams extends BaseService {
     if (this.asking >= this.maxOutbound) {
       throw new NetError('net-busy', `${this.maxOutbound} requests to peers are already in flight`, facts)
     }
+    const ofPeer = this.askingOf.get(peerId) ?? 0
+    if (ofPeer >= this.maxOutboundPerPeer) {
+      throw new NetError('net-busy', `${this.maxOutboundPerPeer} requests to this peer are already in flight`, facts)
+    }
     const deadline = new Deadline(this.runtime, `the request ${name}`, options.timeoutMs, this.signal, options.signal)
     this.asking++
+    this.askingOf.set(peerId, ofPeer + 1)
     let stream: Stream | undefined
     try {
       stream = await this.host.openStream(peerId, this.host.protocol(name), this.maxOutbound, deadline.signal)
@@ -166,6 +176,9 @@ export class Streams extends BaseService {
       throw deadline.error ?? requestError(error, facts)
     } finally {
       this.asking--
+      const left = (this.askingOf.get(peerId) ?? 1) - 1
+      if (left > 0) this.askingOf.set(peerId, left)
+      else this.askingOf.delete(peerId)
       deadline.clear()
     }
   }
