@@ -4,7 +4,6 @@
  * network's id, so peers of another network are told apart at the first exchange, dropped, and not redialled at once.
  */
 import './polyfill.js'
-import { setMaxListeners } from 'node:events'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { assert, type KvError } from '@kvchain/core/errors'
@@ -24,10 +23,11 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { AbortError, NetError, OptionsError, TimeoutError } from '../runtime/errors.js'
-import type { CancelTimer, Runtime } from '../runtime/runtime.js'
+import { AbortError, NetError, OptionsError } from '../runtime/errors.js'
+import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { badAddress, hostOf, isDialable, isLocal, parseAddress, peerIdOf, withoutPeerId } from './address.js'
+import { Deadline } from './deadline.js'
 import { type GossipRouter, gossipRouter } from './gossip.js'
 import { guardedTcp, MAX_PENDING_INBOUND } from './inbound.js'
 import { PrivateNetwork } from './privateNetwork.js'
@@ -134,66 +134,6 @@ interface Peer {
 interface Waiter {
   ready(): void
   failed(error: KvError): void
-}
-
-/** One abort signal out of a time limit and other signals, which afterwards tells which of them ended the work. */
-export class Deadline {
-  private readonly controller = new AbortController()
-  private readonly cancel: CancelTimer
-  private readonly parents: AbortSignal[]
-  private timedOut = false
-  private readonly abort = (): void => this.controller.abort(new AbortError(this.what))
-
-  constructor(
-    runtime: Runtime,
-    private readonly what: string,
-    private readonly timeoutMs: number,
-    ...parents: readonly (AbortSignal | undefined)[]
-  ) {
-    this.parents = parents.filter((parent) => parent !== undefined)
-    // Hundreds of requests may hang on one signal, and each takes its listener off again.
-    setMaxListeners(0, this.controller.signal, ...this.parents)
-    this.cancel = runtime.timers.after(timeoutMs, () => {
-      this.timedOut = !this.controller.signal.aborted
-      this.controller.abort(new TimeoutError(what, timeoutMs))
-    })
-    for (const parent of this.parents) {
-      if (parent.aborted) this.abort()
-      else parent.addEventListener('abort', this.abort, { once: true })
-    }
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal
-  }
-
-  /** The typed error if the work was ended by the deadline or a signal; undefined if it failed by itself. */
-  get error(): TimeoutError | AbortError | undefined {
-    if (this.timedOut) return new TimeoutError(this.what, this.timeoutMs)
-    return this.controller.signal.aborted ? new AbortError(this.what) : undefined
-  }
-
-  /** Settles as `work` does, or rejects as soon as the deadline passes, whichever is first. */
-  async race<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.controller
-    let onAbort = (): void => {}
-    const ended = new Promise<never>((_resolve, reject) => {
-      onAbort = () => reject(this.error ?? new AbortError(this.what))
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true })
-    })
-    try {
-      return await Promise.race([work, ended])
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-    }
-  }
-
-  /** Frees the timer and the listeners. Always called when the work is over. */
-  clear(): void {
-    this.cancel()
-    for (const parent of this.parents) parent.removeEventListener('abort', this.abort)
-  }
 }
 
 /** The peer id of a host that has the seed for its identity. */

@@ -24,6 +24,25 @@ const COURTESY_MS = 1_000
 export const SOURCES = ['bootstrap', 'mdns', 'saved', 'exchange'] as const
 export type PeerSource = (typeof SOURCES)[number]
 
+/** One line of the list of wanted peers. */
+export interface WantedPeer {
+  /** Unknown for an operator's address without peer id, until the first connection. */
+  readonly peerId: string | undefined
+  readonly addresses: readonly string[]
+  readonly source: PeerSource
+  readonly connected: boolean
+  /** Failures in a row. */
+  readonly failures: number
+}
+
+/** A peer to dial, and what to dial. */
+export interface Wanted {
+  readonly key: string
+  /** Given when nobody else will do at these addresses. */
+  readonly peerId: string | undefined
+  readonly addresses: readonly string[]
+}
+
 export interface Entry {
   source: PeerSource
   peerId: string | undefined
@@ -124,4 +143,11 @@ export function setAddresses(entry: Entry, others: readonly string[]): void {
 /** The provider of an address; undefined if it is private. */
 export function groupOf(address: string): string | undefined {
   return netGroup(hostOf(parseAddress(address)) ?? '')
+}
+
+/** What there is to dial for an entry. */
+export function toDial(key: string, { pinned, peerId, addresses, fixed }: Entry): Wanted {
+  // At an operator's address without peer id, whoever answers is the one.
+  if (pinned && peerId !== undefined) return { key, peerId, addresses: [...addresses] }
+  return { key, peerId: undefined, addresses: fixed.slice(0, 1) }
 }

@@ -13,12 +13,13 @@ import { type ConductCode, VERDICTS } from '../verdict.js'
 import { Access } from './access.js'
 import type { Ban } from './bans.js'
 import { Conduct } from './conduct.js'
+import type { Wanted, WantedPeer } from './entry.js'
 import { readTold, tellPeers } from './exchange.js'
 import { netGroup } from './groups.js'
 import type { PeerBook } from './peerBook.js'
 import { Rotation } from './rotation.js'
 import { chooseEviction, type InboundPeer, shuffled } from './slots.js'
-import { type Wanted, WantedList, type WantedPeer } from './wanted.js'
+import { WantedList } from './wanted.js'
 
 /** A look at the list costs little; half a second is the delay that it adds to a reconnection. */
 const LOOP_MS = 500

@@ -21,6 +21,9 @@ import {
   SOURCES,
   STABLE_MS,
   setAddresses,
+  toDial,
+  type Wanted,
+  type WantedPeer,
 } from './entry.js'
 import { netGroup } from './groups.js'
 import type { SavedPeer } from './peerBook.js'
@@ -41,25 +44,6 @@ const ANCHORS = 2
 const LOCAL_SILENCE_MS = 25_000
 /** A peer that is not the operator's is forgotten after so many failures in a row: an hour or so. */
 const FORGET_AFTER_FAILURES = 60
-
-/** One line of the list of wanted peers. */
-export interface WantedPeer {
-  /** Unknown for an operator's address without peer id, until the first connection. */
-  readonly peerId: string | undefined
-  readonly addresses: readonly string[]
-  readonly source: PeerSource
-  readonly connected: boolean
-  /** Failures in a row. */
-  readonly failures: number
-}
-
-/** A peer to dial, and what to dial. */
-export interface Wanted {
-  readonly key: string
-  /** Given when nobody else will do at these addresses. */
-  readonly peerId: string | undefined
-  readonly addresses: readonly string[]
-}
 
 /** What the list must know of the moment to say whom to dial. */
 export interface Situation {
@@ -284,7 +268,7 @@ export class WantedList {
     entry.dialling = false
     this.dialling--
     this.insistentDueMs = 0
-    if (reason === 'self') this.list.delete(key)
+    if (reason === 'self') this.drop(key, entry)
     else if (reason !== undefined) this.postpone(key, entry, reason === 'network' || reason === 'refused')
   }
 
@@ -308,7 +292,7 @@ export class WantedList {
   /** Drops from the list what is this node itself. */
   private isUsable(key: string, entry: Entry, { refuses, own }: Situation): boolean {
     if (entry.peerId === this.ownId || (!entry.pinned && entry.fixed.every((address) => own().has(address)))) {
-      this.list.delete(key)
+      this.drop(key, entry)
       return false
     }
     return entry.peerId === undefined || !refuses(entry.peerId)
@@ -390,6 +374,12 @@ export class WantedList {
     return worst !== undefined && this.list.delete(worst[0])
   }
 
+  /** It is this node itself. */
+  private drop(key: string, entry: Entry): void {
+    this.list.delete(key)
+    this.unpinned.delete(entry)
+  }
+
   private entriesOf(peerId: string): Entry[] {
     const entry = this.list.get(peerId)
     const found = [...this.unpinned].filter((other) => other.peerId === peerId)
@@ -412,12 +402,6 @@ export class WantedList {
     entry.connectedAtMs = now
     return true
   }
-}
-
-function toDial(key: string, { pinned, peerId, addresses, fixed }: Entry): Wanted {
-  // At an operator's address without peer id, whoever answers is the one.
-  if (pinned && peerId !== undefined) return { key, peerId, addresses: [...addresses] }
-  return { key, peerId: undefined, addresses: fixed.slice(0, 1) }
 }
 
 function isAddress(text: string): boolean {
