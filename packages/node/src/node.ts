@@ -209,6 +209,7 @@ export class KvNode extends BaseService {
       },
       { runtime, ledger, transport: { host, streams, gossip }, book: peerBook(ledger.database, runtime.log) },
     )
+    gossip.misconduct.add((peerId) => peers.charge(peerId, 'gossip-malformed'))
     streams.misconduct.add(({ peerId, code }) => peers.charge(peerId, code))
     for (const service of [host, streams, gossip, sync, relay, peers]) await this.begin(service)
     return { host, sync, relay, peers }

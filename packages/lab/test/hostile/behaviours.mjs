@@ -64,7 +64,8 @@ export const BEHAVIOURS = {
       const end = topics + count / 2
       await times(attacker, count, async () => {
         if (topics >= end) return
-        const stream = await attacker.open(attacker.targets[0], 'gossip').catch(() => undefined)
+        const stream = await attacker.open(attacker.targets[0] ?? '', 'gossip').catch(() => undefined)
+        if (stream === undefined) await attacker.sleep(50)
         while (stream !== undefined && topics < end) {
           if (!(await send(stream, attacker.gossipFrame({ topics: Array.from({ length: perFrame }, name) })))) break
         }

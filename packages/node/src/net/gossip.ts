@@ -15,7 +15,9 @@ import {
   TopicValidatorResult,
 } from '@chainsafe/libp2p-gossipsub'
 import { assert } from '@kvchain/core/errors'
+import type { PeerId } from '@libp2p/interface'
 import { AbortError, NetError } from '../runtime/errors.js'
+import { Observers } from '../runtime/observers.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import { MAX_GOSSIP_BYTES } from './messages.js'
@@ -46,12 +48,36 @@ const MAX_IDS = 2_048
 const MESSAGE_ID_BYTES = 20
 const MESHSUB = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0']
 
+/** What ends a stream whose frames are too long. */
+const BAD_LENGTHS = ['InvalidDataLengthError', 'InvalidDataLengthLengthError', 'InvalidMessageLengthError']
+const ROUTER_FUNCTIONS = [
+  'getMeshPeers',
+  'getScore',
+  'reportMessageValidationResult',
+  'pipePeerReadStream',
+  'decodeRpc',
+  'handleReceivedRpc',
+  'handlePeerReadStreamError',
+]
+
 /** What the library's router has beyond its published type. */
 export interface GossipRouter extends GossipSub {
   getMeshPeers(topic: string): string[]
   getScore(peerId: string): number
   reportMessageValidationResult(messageId: string, from: string, result: TopicValidatorResult): void
   publish(topic: string, data: Uint8Array, options?: { floodPublish?: boolean }): Promise<PublishResult>
+  /** Reads what a peer sends for as long as its stream lasts. Called by the router itself. */
+  pipePeerReadStream(peerId: PeerId, frames: AsyncIterable<Frame>): Promise<void>
+  decodeRpc(frame: Uint8Array): object
+  handleReceivedRpc(peerId: PeerId, rpc: object): Promise<void>
+  handlePeerReadStreamError(error: unknown, peerId: PeerId): void
+  /** Ours: told of a peer that sent a frame which makes no sense, or is over a bound. */
+  onBadFrame: (peerId: string) => void
+}
+
+/** What stands between two lengths on the stream. */
+interface Frame {
+  subarray(): Uint8Array
 }
 
 /** What Gossip needs of the host. */
@@ -158,7 +184,27 @@ export function gossipRouter(networkId: string): (components: GossipSubComponent
   return (components) => {
     const router = create(components)
     assert(isRouter(router), 'the gossip router has the functions that kvchain relies on')
+    router.onBadFrame = () => {}
+    router.pipePeerReadStream = (peerId, frames) => readFrames(router, peerId, frames)
     return router
+  }
+}
+
+/** As the router does it, but that it only notes bad frames for whoever reads its log: a peer could send them for ever. */
+async function readFrames(router: GossipRouter, peerId: PeerId, frames: AsyncIterable<Frame>): Promise<void> {
+  try {
+    for await (const frame of frames) {
+      try {
+        const rpc = router.decodeRpc(frame.subarray())
+        // Not awaited, as the router has it: a message that is being judged holds up none of the others.
+        router.handleReceivedRpc(peerId, rpc).catch(() => {})
+      } catch {
+        router.onBadFrame(peerId.toString())
+      }
+    }
+  } catch (error) {
+    if (error instanceof Error && BAD_LENGTHS.includes(error.name)) router.onBadFrame(peerId.toString())
+    router.handlePeerReadStreamError(error, peerId)
   }
 }
 
@@ -185,9 +231,7 @@ const TOPIC_SCORE = {
 }
 
 function isRouter(router: GossipSub): router is GossipRouter {
-  return ['getMeshPeers', 'getScore', 'reportMessageValidationResult'].every(
-    (name) => name in router && typeof Reflect.get(router, name) === 'function',
-  )
+  return ROUTER_FUNCTIONS.every((name) => name in router && typeof Reflect.get(router, name) === 'function')
 }
 
 function messageId(topic: string, data: Uint8Array): Buffer {
@@ -207,12 +251,15 @@ export class Gossip extends BaseService {
   /** Connected peers with whom gossip does not flow, and how often that was seen. Not for how long: a stall of this process is not
    * held against the peer. */
   private readonly deaf = new Map<string, number>()
+  /** Told of a peer whose frames make no sense: the code is `gossip-malformed`. */
+  readonly misconduct: Observers<string>
   private readonly onMessage = (event: CustomEvent<GossipsubMessage>): void => this.receive(event.detail)
 
   constructor(options: GossipOptions, deps: { readonly runtime: Runtime; readonly host: GossipHost }) {
     super('gossip', deps.runtime.log.child({ module: 'gossip' }))
     this.runtime = deps.runtime
     this.host = deps.host
+    this.misconduct = new Observers(this.log)
     this.deafLooks = Math.ceil((options.watchdogMs ?? DEFAULT_WATCHDOG_MS) / WATCHDOG_INTERVAL_MS)
     const limits = options.maxJudging ?? DEFAULT_MAX_JUDGING
     this.lanes = { blocks: this.lane('blocks', limits), transactions: this.lane('transactions', limits) }
@@ -263,6 +310,7 @@ export class Gossip extends BaseService {
   protected async onStart(): Promise<void> {
     const { router } = this.host
     router.addEventListener('gossipsub:message', this.onMessage)
+    router.onBadFrame = (peerId) => this.misconduct.notify(peerId)
     for (const { topic } of Object.values(this.lanes)) router.subscribe(topic)
     this.track('watchdog', () => this.watch())
   }

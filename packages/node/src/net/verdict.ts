@@ -27,6 +27,7 @@ export type ConductCode =
   | 'answer-unasked'
   | 'answer-slow'
   | 'peers-malformed'
+  | 'gossip-malformed'
 
 export type ViolationCode = CodecErrorCode | TxErrorCode | BlockErrorCode | PoolErrorCode
 
@@ -85,6 +86,7 @@ export const VERDICTS: Readonly<Record<ViolationCode | ConductCode, Verdict>> = 
   'answer-unasked': offence,
   'answer-slow': impatience,
   'peers-malformed': clumsiness,
+  'gossip-malformed': clumsiness,
 }
 
 /** The verdict on an error, or undefined when it is no violation but a failure or a bug of our own. */
