@@ -96,6 +96,8 @@ export class OwnTransactions extends BaseService {
       this.deps.mempool.addLocal(own.transaction)
       own.endedAt = undefined
     } catch (error) {
+      // No room now is no reason to give it up.
+      if (error instanceof PoolError && error.code !== 'pool-known') return
       if (!(error instanceof TxError || error instanceof PoolError)) throw error
       own.endedAt ??= height
     }

@@ -19,6 +19,11 @@ import { Headers } from './headers.js'
 const POLL_MS = 5_000
 /** A node this far behind the best header it knows is catching up, and does not mine. */
 const SYNCING_BLOCKS = 3
+/**
+ * Of blocks that do not come for so long, it is not known that they exist: whoever shows headers alone must not keep everybody from mining. Long
+ * against what a slow peer takes for a body.
+ */
+const STALLED_MS = 15_000
 /** How often a long catching up is told of in the log. */
 const TELL_MS = 5_000
 /** Transactions fetched at a time from a peer's mempool. */
@@ -51,6 +56,8 @@ export class Sync extends BaseService {
   private readonly headers: Headers
   private readonly bodies: Bodies
   private run = { startMs: 0, startHeight: 0 }
+  /** When the last body came, or the catching up began. */
+  private cameMs = 0
   private toldMs = 0
 
   constructor(private readonly deps: SyncDeps) {
@@ -62,14 +69,18 @@ export class Sync extends BaseService {
       log: this.log,
       signal: this.signal,
       track: (what, work) => this.track(what, work),
-      onProgress: () => this.tell(),
+      onProgress: () => {
+        this.cameMs = runtime.clock.monotonicMs()
+        this.tell()
+      },
     })
   }
 
-  /** Whether better blocks are known and being fetched. */
+  /** Whether better blocks are known and being fetched, and come. */
   get isSyncing(): boolean {
     const { tree, tip } = this.deps.chain
-    return this.downloading && tree.bestHeader.header.height >= tip.header.height + SYNCING_BLOCKS
+    const isStalled = this.deps.runtime.clock.monotonicMs() >= this.cameMs + STALLED_MS
+    return this.downloading && !isStalled && tree.bestHeader.header.height >= tip.header.height + SYNCING_BLOCKS
   }
 
   /** How far catching up has come; undefined when there is nothing to catch up with. */
@@ -151,6 +162,7 @@ export class Sync extends BaseService {
     if (this.downloading) return
     this.downloading = true
     this.run = { startMs: this.deps.runtime.clock.monotonicMs(), startHeight: this.deps.chain.tip.header.height }
+    this.cameMs = this.run.startMs
     try {
       await this.bodies.run()
     } finally {

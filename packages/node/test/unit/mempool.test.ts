@@ -262,6 +262,22 @@ describe('own transactions', () => {
     expect(a.mempool.nextNonce(account(1).publicKey)).toBe(2)
   })
 
+  test('are not forgotten for want of room', async () => {
+    const a = await ledger()
+    const transaction = a.put('k', 'v', { from: 1, nonce: 0 })
+    await a.own.submit(transaction)
+    await a.leave()
+    const full = await TestLedger.open(a.network, a.folder, { ...LIMITS, transactions: 0 })
+    for (let height = 1; height <= 5; height++) {
+      await full.mine()
+      await full.own.onTip(height)
+    }
+    await full.leave()
+    const again = await TestLedger.open(a.network, a.folder)
+    open.push(again)
+    expect(selected(again)).toEqual(txids(transaction))
+  })
+
   test('come back from a lost branch even into a full pool, and are still own', async () => {
     const limits = { ...LIMITS, transactions: 1, maxAgeMs: -1 }
     const [a, b] = [await TestLedger.open(easyNetwork(), undefined, limits), await ledger()]
