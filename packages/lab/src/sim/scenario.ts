@@ -6,6 +6,7 @@ import { AssertionError, KvError } from '@kvchain/core/errors'
 import { hex, unhex } from '@kvchain/node/runtime/hex'
 import { Random } from '../difficulty/random.js'
 import { LabError } from '../errors.js'
+import { BEHAVIOURS } from './behaviours.js'
 import { Checks } from './checks.js'
 import { drawFaults, endFaults, type Fault, faultText, playFaults } from './faults.js'
 import { broken } from './replay.js'
@@ -50,6 +51,12 @@ export function drawScenario(seed: number): Scenario {
     hashShare: i < 2 || below(random, 2) === 0 ? 0.1 + random.uniform() : 0,
     clockOffsetMs: below(random, 4) === 0 ? below(random, 2 * CLOCK_MS) - CLOCK_MS : 0,
   }))
+  const traitor = new Random(seed, 0xb2)
+  const behaviour = below(traitor, 3) === 0 ? BEHAVIOURS[below(traitor, BEHAVIOURS.length)] : undefined
+  if (behaviour !== undefined) {
+    const honest = nodes.reduce((sum, { hashShare = 0 }) => sum + hashShare, 0)
+    nodes.push({ hashShare: (honest * below(traitor, 40)) / 100, byzantine: behaviour() })
+  }
   const total = nodes.reduce((sum, { hashShare = 0 }) => sum + hashShare, 0)
   const trouble = 60_000 + below(random, 120_000)
   const hasTinyPool = below(random, 4) === 0
@@ -61,7 +68,7 @@ export function drawScenario(seed: number): Scenario {
       bootstrap: 1 + below(random, 3),
       ...(hasTinyPool ? { poolLimits: { transactions: 4 + below(random, 12), perAccount: 4 } } : {}),
     },
-    faults: drawFaults(random, count, 2 + below(random, 8), trouble),
+    faults: drawFaults(random, nodes.length, 2 + below(random, 8), trouble),
     trouble,
     writeEveryMs: 500 + below(random, 5_000),
   }
@@ -69,7 +76,9 @@ export function drawScenario(seed: number): Scenario {
 
 /** One line for each thing that a person wants to know of a scenario. */
 export function scenarioText({ options, faults, trouble, writeEveryMs }: Scenario): string[] {
-  const shares = options.nodes.map(({ hashShare = 0 }) => `${Math.round(hashShare * 100)} %`).join(', ')
+  const shares = options.nodes
+    .map(({ hashShare = 0, byzantine }) => `${Math.round(hashShare * 100)} %${byzantine ? ` (${byzantine.name})` : ''}`)
+    .join(', ')
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`
   return [
     `${options.nodes.length} nodes with ${shares} of the hashing power, a block each ${seconds(options.network?.blockIntervalMs ?? 0)}`,

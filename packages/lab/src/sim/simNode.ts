@@ -23,6 +23,7 @@ import type { Random } from '../difficulty/random.js'
 import { LabError } from '../errors.js'
 import type { Byzantine } from './byzantine.js'
 import { Disk, DiskEngine, type DiskTimes, type SharedRows } from './disk.js'
+import { Forger } from './forger.js'
 import type { Loop } from './loop.js'
 import { Life } from './runtime.js'
 import { DrawnSearcher } from './searcher.js'
@@ -78,7 +79,7 @@ export interface Running {
   readonly ledger: LedgerParts
   readonly transport: SimTransport
   readonly peering: Peering
-  readonly miner: Miner
+  readonly miner: Miner | Forger
   readonly writer: Writer
   readonly services: readonly Service[]
 }
@@ -188,7 +189,8 @@ export class SimNode {
       { runtime: life, ledger, transport, book: peerBook(database, life.log) },
     )
     this.transport_ = transport
-    const miner = this.miner(life, ledger, peering)
+    byzantine?.begin?.({ chain, announce: (block) => peering.relay.announce(block) })
+    const miner = this.miner(life, ledger, peering, transport)
     const services = [database, chain, own, peering.sync, peering.relay, peering.peers, miner]
     for (const service of services.slice(3)) await service.start()
     const expire = () => {
@@ -200,10 +202,19 @@ export class SimNode {
     this.running_ = { life, ledger, transport, peering, miner, writer, services }
   }
 
-  private miner(life: Life, { chain, mempool }: LedgerParts, { sync, relay }: Peering): Miner {
-    const { hashRate, account, network } = this.options
+  private miner(
+    life: Life,
+    { chain, mempool }: LedgerParts,
+    { sync, relay }: Peering,
+    transport: SimTransport,
+  ): Miner | Forger {
+    const { hashRate, account, network, byzantine } = this.options
     const searcher = new DrawnSearcher(life, this.deps.random, hashRate)
     this.searcher = searcher
+    const forge = byzantine?.forge?.bind(byzantine)
+    if (forge !== undefined) {
+      return new Forger({ life, chain, mempool, searcher, transport, account: account.publicKey, forge })
+    }
     const miner = new Miner(
       {
         mode: hashRate > 0 ? 'always' : 'off',
@@ -221,7 +232,7 @@ export class SimNode {
     )
     miner.solved.add((block) => {
       this.deps.observer.solved(this, block)
-      relay.announce(block)
+      if (byzantine?.announces?.(block) !== false) relay.announce(block)
     })
     return miner
   }

@@ -253,7 +253,7 @@ export class SimTransport implements Transport {
   private request(peerId: string, name: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     const facts = { peerId, protocol: name }
     const connection = this.connections.get(peerId)
-    if (connection === undefined) {
+    if (connection === undefined || this.options.byzantine?.asks?.(name) === false) {
       return Promise.reject(new NetError('net-unreachable', `there is no connection to peer ${peerId}`, facts))
     }
     const { peer, waiting } = connection
@@ -310,15 +310,13 @@ export class SimTransport implements Transport {
     },
   }
 
-  /** To everybody, or, where there are many, to some who pass it on. */
-  publish(topic: Topic, data: Uint8Array): void {
+  /** To everybody, or, where there are many, to some who pass it on. `isFor`: only to nodes with these indexes. */
+  publish(topic: Topic, data: Uint8Array, isFor: (index: number) => boolean = () => true): void {
     const message = { id: hex(sha256(data)).slice(0, 40), topic, data }
-    if (!this.isNew(message.id)) return
     const { byzantine } = this.options
+    if (!this.isNew(message.id) || byzantine?.tells?.({ topic, data }) === false) return
     for (const peer of this.some(this.connections.size <= FLOOD_UP_TO_PEERS ? FLOOD_UP_TO_PEERS : MESH_PEERS)) {
-      const bytes = byzantine?.publish === undefined ? data : byzantine.publish({ topic, data }, peer.index)
-      if (bytes === data) this.tell(peer, message)
-      else if (bytes !== undefined) this.tell(peer, { id: hex(sha256(bytes)).slice(0, 40), topic, data: bytes })
+      if (isFor(peer.index)) this.tell(peer, message)
     }
   }
 
@@ -330,11 +328,11 @@ export class SimTransport implements Transport {
     const { topic, data, id } = message
     if (this.life.isOver || !this.connections.has(from.peerId) || !this.isNew(id)) return
     const { byzantine } = this.options
-    if (byzantine?.receive !== undefined && !byzantine.receive({ topic, data }, from.peerId)) return
+    if (byzantine?.receives?.({ topic, data }) === false) return
     const handler = this.handlers.get(topic)
     if (handler === undefined) return
     void handler(data, from.peerId).then((verdict) => {
-      if (verdict !== 'accept' || this.life.isOver || byzantine?.forward?.({ topic, data }) === false) return
+      if (verdict !== 'accept' || this.life.isOver || byzantine?.forwards?.({ topic, data }) === false) return
       for (const peer of this.some(MESH_PEERS)) if (peer !== from) this.tell(peer, message)
     })
   }
