@@ -49,6 +49,10 @@ interface StaleFlags extends Flags {
 interface FaultsFlags extends Flags {
   readonly nodes?: string
   readonly phase?: string
+  readonly byzantine?: string
+  readonly minutes?: string
+  readonly share?: string
+  readonly simulated?: true
 }
 
 interface NoobcashFlags extends Flags {
@@ -108,6 +112,9 @@ on. Reported are blocks that did not stay on the main chain, beside the share th
 const FAULTS_HELP = `
 Kills daemons (kill -9) and starts them again, or silences them for a time (SIGSTOP): one, all but one, and a miner in the middle of a block, with
 writers at every daemon. Reported are writes before, during and after, the time to recover, and writes lost, which must be none.
+
+With --simulated: whole nodes in virtual time, of which some are byzantine: they withhold, equivocate, lie, forge roots and timestamps, censor, mine selfishly.
+What must hold is looked at all the time, and fails the experiment when it does not. The same seed gives the same files, to the byte.
 `
 
 /** Adds the command to kvchain. */
@@ -154,8 +161,8 @@ export function addLab(program: Command): void {
   withCommon(lab.command('selfish'))
     .description('simulated: what a selfish miner gains, against the formula')
     .option('--share <list>', 'of the whole hash power, 0.1 to 0.9 (0.1,0.2,0.25,0.3,0.333,0.35,0.4,0.45)')
-    .option('--blocks <n>', 'of the main chain, for each share (20000)')
-    .addHelpText('after', afterText(SELFISH_HELP, 'two minutes'))
+    .option('--blocks <n>', 'of the main chain, for each share (100000)')
+    .addHelpText('after', afterText(SELFISH_HELP, 'ten minutes'))
     .action(selfishMining)
   withCommon(lab.command('stale'))
     .description('simulated: blocks that are lost to delay, against a model')
@@ -166,10 +173,14 @@ export function addLab(program: Command): void {
     .action(staleBlocks)
   withCommon(lab.command('faults'))
     .description('daemons that crash and fall silent under load: what goes on, what is lost')
-    .option('--nodes <n>', 'daemons, 3 to 20 (4)')
+    .option('--nodes <n>', 'daemons, 3 to 20 (4); simulated, 2 to 100 (8)')
     .option('--phase <seconds>', 'before, during and after each fault (6)')
+    .option('--simulated', 'byzantine nodes, in virtual time')
+    .option('--byzantine <list>', 'simulated: how many of the nodes (1,4,7)')
+    .option('--share <share>', 'simulated: their part of the hash power, all together (0.3)')
+    .option('--minutes <n>', 'simulated: of load, in virtual time (10)')
     .addHelpText('after', afterText(FAULTS_HELP, 'about three minutes'))
-    .action(faults)
+    .action((flags: FaultsFlags) => (flags.simulated ? byzantineFaults(flags) : faults(flags)))
 }
 
 function withCommon(command: Command): Command {
@@ -273,7 +284,7 @@ async function selfishMining(flags: SelfishFlags): Promise<void> {
   const shares = (flags.share ?? (quick ? '0.2,0.4' : '0.1,0.2,0.25,0.3,0.333,0.35,0.4,0.45')).split(',', MAX_LIST)
   const options = {
     shares: shares.map((part) => parseAttackShare(part.trim())),
-    blocks: parseCount(flags.blocks ?? (quick ? '200' : '20000'), '--blocks', 50, 10_000_000),
+    blocks: parseCount(flags.blocks ?? (quick ? '200' : '100000'), '--blocks', 50, 10_000_000),
   }
   await runExperiment(seedOf(flags), flags.out, async (bench) => {
     const { selfish } = await import('@kvchain/lab/experiments/simulated/selfish')
@@ -303,6 +314,26 @@ async function faults(flags: FaultsFlags): Promise<void> {
   await runExperiment(seedOf(flags), flags.out, async (bench) => {
     const { faults } = await import('@kvchain/lab/experiments/faults')
     return faults(options, bench)
+  })
+}
+
+async function byzantineFaults(flags: FaultsFlags): Promise<void> {
+  const quick = flags.quick === true
+  const nodes = parseCount(flags.nodes ?? (quick ? '4' : '8'), '--nodes', 2, 100)
+  const options = {
+    nodes,
+    byzantine: counts(
+      flags.byzantine ?? (quick ? '1' : `1,${Math.ceil(nodes / 2)},${nodes - 1}`),
+      '--byzantine',
+      1,
+      nodes - 1,
+    ),
+    share: parseShare(flags.share ?? '0.3', '--share'),
+    minutes: parseCount(flags.minutes ?? (quick ? '1' : '10'), '--minutes', 1, 1_440),
+  }
+  await runExperiment(seedOf(flags), flags.out, async (bench) => {
+    const { byzantineFaults } = await import('@kvchain/lab/experiments/simulated/byzantine')
+    return byzantineFaults(options, bench)
   })
 }
 

@@ -184,6 +184,10 @@ describe('simulated', () => {
     }
     expect(pages[0]).toBe(pages[1])
     expect(pages[0]).not.toContain('machine')
+    const out = join(folder.path, 'byzantine')
+    expect(await lab(['faults', '--simulated', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    const rows = rowsOf(await readJson(out, 'faults'), 'faults')
+    expect(rows.map(({ accepted, lost }) => [accepted, lost])).toEqual(Array.from({ length: 8 }, () => [60, 0]))
     const odd = await lab(['scale', '--simulated', '--nodes', '1001'])
     expect(odd).toMatchObject({ exitCode: 2, stdout: '' })
   })
