@@ -19,6 +19,7 @@ import {
   leafRoom,
   mergeLeaves,
   NO_LEAVES,
+  replaceDigests,
   setParting,
   splitAt,
   splitPacked,
@@ -200,14 +201,32 @@ export class StateTree {
       const right = this.apply(update, node.right, depth + 1, middle, to)
       return this.join(update, left, right, path, depth)
     }
-    const old = node === undefined ? NO_LEAVES : this.leavesOf(node, path, depth)
-    const room = this.room(leafCount(old) + to - from)
     const changed = { changes, from, to }
+    if (node === undefined) return this.rebuild(update, NO_LEAVES, depth, changed)
+    const old = this.leavesOf(node, path, depth)
+    const same = replaceDigests(this.sha256, old, changed)
+    if (same === undefined) {
+      const made = this.rebuild(update, old, depth, changed)
+      this.remove(update, node, old, depth, made?.kind === 'shelf')
+      return made
+    }
+    bucketWrites(old, same, depth, changed, update.writes)
+    this.remove(update, node, old, depth, true)
+    return this.shelve(update, same, hashLeaves(this.sha256, same, depth, changed), depth)
+  }
+
+  /** The subtree of old leaves and changes: some of them come or go. */
+  private rebuild(
+    update: Update,
+    old: Uint8Array,
+    depth: number,
+    changed: ChangeRange<TreeChange>,
+  ): TreeNode | undefined {
+    const room = this.room(leafCount(old) + changed.to - changed.from)
     const count = mergeLeaves(this.sha256, old, changed, room)
     const made = this.build(update, room, 0, count, depth, changed)
     const now = made?.kind === 'shelf' && made.leaves ? made.leaves : ownLeaves(room, 0, count)
     bucketWrites(old, now, depth, changed, update.writes)
-    if (node !== undefined) this.remove(update, node, old, depth, made?.kind === 'shelf')
     return made
   }
 

@@ -155,6 +155,35 @@ export function mergeLeaves(
   return end + oldCount - next
 }
 
+/**
+ * A copy of the leaves with other digests, when that is all that the changes are, as mostly; undefined when a leaf comes or goes. As after
+ * mergeLeaves, hashLeaves makes the hashes of subtrees.
+ */
+export function replaceDigests(
+  sha256: Sha256,
+  before: Uint8Array,
+  { changes, from, to }: ChangeRange<LeafChange>,
+): Uint8Array | undefined {
+  const count = leafCount(before)
+  let place = 0
+  for (let i = from; i < to; i++) {
+    const change = changes[i]
+    if (change?.digest === undefined) return undefined
+    place = lowerBound(before, place, count, change.path)
+    if (place === count || comparePath(before, place, change.path) !== 0) return undefined
+  }
+  const now = new Uint8Array(before)
+  place = 0
+  for (let i = from; i < to; i++) {
+    const { path, digest } = changes[i] ?? {}
+    if (path === undefined || digest === undefined) continue
+    place = lowerBound(before, place, count, path)
+    copy32(digest, 0, now, place * PAIR_BYTES + 32)
+    hashLeaf(sha256, now, place)
+  }
+  return now
+}
+
 const leafMessage = new Uint8Array(16 + PAIR_BYTES)
 leafMessage.set(DOMAIN.treeLeaf)
 
