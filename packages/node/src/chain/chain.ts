@@ -358,6 +358,16 @@ export class Chain extends BaseService {
     while (this.committing !== undefined) await this.committing
   }
 
+  /**
+   * What `read` gives, all of it of one tip: it must not wait, and runs when no commit is under way. After `consistent` alone one may have begun by
+   * the time that its caller goes on.
+   */
+  async steady<T>(read: () => T): Promise<T> {
+    do await this.consistent()
+    while (this.committing !== undefined)
+    return read()
+  }
+
   /** Whether a commit is under way: reads of the state may then be of the old tip or of the new one. */
   get isCommitting(): boolean {
     return this.committing !== undefined

@@ -44,8 +44,7 @@ export function chainHandlers(
 
     async tx_submit({ transaction: text }) {
       const transaction = decodeTransaction(unhex(text), sha256, chain.genesis.hash)
-      await chain.consistent()
-      const { status } = readStatus(context, hex(transaction.txid))
+      const { status } = await chain.steady(() => readStatus(context, hex(transaction.txid)))
       if (status === 'pending' || status === 'confirmed' || status === 'failed')
         return writer.known(transaction, status)
       checkSignature(verifySignature, transaction)
@@ -53,8 +52,7 @@ export function chainHandlers(
     },
 
     async tx_status({ txid }) {
-      await chain.consistent()
-      return readStatus(context, txid)
+      return chain.steady(() => readStatus(context, txid))
     },
 
     tx_wait({ txid, confirmations, timeoutMs }, { signal }) {

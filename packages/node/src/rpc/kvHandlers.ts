@@ -56,19 +56,20 @@ export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
       if (chain.store.entry(key) === undefined) throw notFound(context, undefined)
       const before = params.before ?? Number.MAX_SAFE_INTEGER
       const entries = await chain.store.versions(key, before, params.limit ?? DEFAULT_HISTORY)
-      return {
+      return chain.steady(() => ({
         ...keyText(key, params.keyEncoding),
         versions: entries.map((entry) => versionText(context, entry)),
         tip: tipRef(chain),
-      }
+      }))
     },
 
     async coin_balance(params) {
-      await chain.consistent()
       const publicKey = params.address === undefined ? writer.publicKey : fromAddress(params.address, prefix)
-      const { balance, nonce } = chain.store.account(publicKey)
-      const nextNonce = mempool.nextNonce(publicKey)
-      return { address: toAddress(publicKey, prefix), balance, accountNonce: nonce, nextNonce, tip: tipRef(chain) }
+      return chain.steady(() => {
+        const { balance, nonce } = chain.store.account(publicKey)
+        const nextNonce = mempool.nextNonce(publicKey)
+        return { address: toAddress(publicKey, prefix), balance, accountNonce: nonce, nextNonce, tip: tipRef(chain) }
+      })
     },
 
     async coin_fee({ size, blocks }) {

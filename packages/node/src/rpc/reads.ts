@@ -30,7 +30,7 @@ const MAX_TRIES = 10
 
 /** Throws AnswerError: `not-found`, `invalid-params`, `unavailable`. */
 export async function readKey(context: ReadContext, params: GetParams): Promise<Result<'kv_get'>> {
-  const { chain, prefix } = context
+  const { chain } = context
   const key = parseKey(params)
   await chain.consistent()
   if (params.pending === true) {
@@ -38,7 +38,21 @@ export async function readKey(context: ReadContext, params: GetParams): Promise<
     if (pending !== undefined) return pendingText(context, params, pending)
   }
   const block = blockOf(context, params)
-  const entry = await readAt(context, key, block)
+  const older = block && (await entryAt(chain.store, key, block.header.height))
+  return chain.steady(() => {
+    if (block !== undefined && !chain.isMain(block)) throw chainChanged()
+    return entryText(context, params, key, block === undefined ? chain.store.entry(key) : older, block)
+  })
+}
+
+function entryText(
+  context: ReadContext,
+  params: GetParams,
+  key: Uint8Array,
+  entry: Entry | undefined,
+  block: ChainNode | undefined,
+): Result<'kv_get'> {
+  const { chain, prefix } = context
   if (entry === undefined || entry.deleted) throw notFound(context, entry, block)
   const { value, encoding } = valueText(chain.store.value(entry.valueDigest))
   if (value === null) throw new AnswerError('not-found', 'the value is no longer kept by this daemon')
@@ -80,18 +94,6 @@ function blockOf(context: ReadContext, { height, hash, minConfirmations, pending
   if (node !== undefined) return node
   if (minConfirmations === undefined) throw noSuchHeight(at, chain.tip.header.height)
   throw new AnswerError('not-found', `no block has ${minConfirmations} confirmations yet`, { minConfirmations })
-}
-
-async function readAt(
-  { chain }: ReadContext,
-  key: Uint8Array,
-  block: ChainNode | undefined,
-): Promise<Entry | undefined> {
-  if (block === undefined) return chain.store.entry(key)
-  const entry = await entryAt(chain.store, key, block.header.height)
-  await chain.consistent()
-  if (!chain.isMain(block)) throw chainChanged()
-  return entry
 }
 
 export function notFound({ chain }: ReadContext, deleted: Entry | undefined, block?: ChainNode): AnswerError {

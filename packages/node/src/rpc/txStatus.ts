@@ -75,8 +75,7 @@ export class TxWaiter {
     timeoutMs: number | undefined,
     signal: AbortSignal,
   ): Promise<TxStatus> {
-    await this.context.chain.consistent()
-    const first = readStatus(this.context, txid)
+    const first = await this.context.chain.steady(() => readStatus(this.context, txid))
     if (first.status === 'unknown') throw new AnswerError('not-found', 'this daemon never heard of the transaction')
     if (isOver(first, confirmations)) return first
     return this.watch(txid, timeoutMs, signal, (status) => isOver(status, confirmations))
@@ -89,8 +88,7 @@ export class TxWaiter {
     timeoutMs: number | undefined,
     signal: AbortSignal,
   ): Promise<Result<'tx_follow'>> {
-    await this.context.chain.consistent()
-    const first = readStatus(this.context, txid)
+    const first = await this.context.chain.steady(() => readStatus(this.context, txid))
     const status = stateOf(first) === seen ? await this.nextState(first, seen, timeoutMs, signal) : first
     const isFinal = status.settled === true || status.status === 'dropped'
     return { ...status, state: stateOf(status), final: isFinal }

@@ -58,6 +58,38 @@ async function pair() {
   return { near, far, tell }
 }
 
+test('what is read in the middle of reorgs is of one tip', async () => {
+  const { near, far, tell } = await pair()
+  await near.rpc.kv_put({ key: 'k', value: 'near' }, never)
+  await near.ledger.mine(12)
+  await far.rpc.kv_put({ key: 'k', value: 'far' }, never)
+  await far.ledger.mine(16)
+  let isOver = false
+  const read = async () => {
+    let answers = 0
+    while (!isOver) {
+      const asked = [near.rpc.kv_get({ key: 'k' }, never), near.rpc.coin_balance({}, never)] as const
+      const [entry, balance] = await Promise.allSettled(asked)
+      expect(balance.status).toBe('fulfilled')
+      if (entry.status === 'rejected') expect(entry.reason).toMatchObject({ code: 'not-found' })
+      else {
+        const { height, blockHash, confirmations, tip } = entry.value
+        expect(blockHash).toMatch(/^[0-9a-f]{64}$/)
+        expect(confirmations).toBe(tip.height - height + 1)
+        answers++
+      }
+      await near.ledger.runtime.timers.yield()
+    }
+    return answers
+  }
+  const readers = Array.from({ length: 8 }, read)
+  await tell()
+  isOver = true
+  const answers = await Promise.all(readers)
+  expect(Math.min(...answers)).toBeGreaterThan(0)
+  expect(await near.rpc.kv_get({ key: 'k' }, never)).toMatchObject({ value: 'far' })
+})
+
 describe('batches', () => {
   test('all of it, or nothing, and the outcome says which operation it was', async () => {
     const { ledger, rpc } = await start()
