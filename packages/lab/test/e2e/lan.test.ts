@@ -43,15 +43,14 @@ test('three hosts on a bridge, by mDNS alone; one is cut off and comes back', as
 
       lan.heal(2)
       await cluster.waitForPeers(2, SILENCE)
-      await waitUntil(
-        async () =>
-          (await Promise.all(cluster.daemons.map((d) => d.status()))).every((s) => s.mempool.transactions === 0),
-        { what: 'nothing pending', ...SILENCE },
-      )
-      await cluster.waitForSameTip(SILENCE)
-      for (const { client } of cluster.daemons) {
-        for (const [key, value] of accepted) expect([key, (await client.get(key))?.value]).toEqual([key, value])
+      // The side that loses writes its own again: each of them is in a block of everybody's once more, sooner or later.
+      for (const daemon of cluster.daemons) {
+        for (const [key, value] of accepted) {
+          const got = await daemon.waitFor(({ client }) => client.get(key), { what: key, ...SILENCE })
+          expect([key, got.value]).toEqual([key, value])
+        }
       }
+      await cluster.waitForSameTip(SILENCE)
     })
   } finally {
     lan.remove()
