@@ -3,6 +3,7 @@
  * the counts; that nothing is lost, forged or split is looked at by the world's own checks, and fails the experiment.
  */
 import { toHex } from '@kvchain/core/bytes'
+import { unhex } from '@kvchain/node/runtime/hex'
 import { Random } from '../../difficulty/random.js'
 import type { Table } from '../../difficulty/table.js'
 import { LabError } from '../../errors.js'
@@ -83,7 +84,7 @@ async function suffer(
   }
   const endMs = world.nowMs
   const store = world.node(0).up.ledger.store
-  const inTime = txids.filter((txid) => store.isIndexed(Buffer.from(txid, 'hex'))).length
+  const inTime = txids.filter((txid) => store.isIndexed(unhex(txid))).length
   const restMs = await rest(world, honest)
   checks.atRest()
   const minutes = (endMs - startMs) / 60_000

@@ -2,6 +2,7 @@
  * Networks of up to a thousand whole nodes in virtual time: how far and how fast a block travels, and what a write costs when there are more of them. Owns the
  * load and the counts; time on a processor is not simulated, only lines and disks are.
  */
+import { hex, unhex } from '@kvchain/node/runtime/hex'
 import { Random } from '../../difficulty/random.js'
 import { below } from '../../sim/runtime.js'
 import { makeWorld, type World } from '../../sim/world.js'
@@ -55,7 +56,7 @@ async function measure(nodes: number, options: SimulatedScaleOptions, { seed, si
   await run(world, 10 * BLOCK_MS, signal)
   const seconds = phaseMs / 1_000
   const confirmed = world.node(0).up.ledger.store
-  const writes = written.filter((txid) => confirmed.isIndexed(Buffer.from(txid, 'hex'))).length
+  const writes = written.filter((txid) => confirmed.isIndexed(unhex(txid))).length
   return {
     nodes,
     writesPerSecond: writes / seconds,
@@ -105,7 +106,7 @@ class Arrivals {
     for (const node of world.nodes) {
       node.chain.steps.add(({ kind, node: { hash } }) => {
         if (kind !== 'connected') return
-        const name = Buffer.from(hash).toString('hex')
+        const name = hex(hash)
         this.times.set(name, [...(this.times.get(name) ?? []), world.nowMs])
       })
     }

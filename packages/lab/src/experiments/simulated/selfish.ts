@@ -2,6 +2,7 @@
  * Selfish mining in simulation: a miner who keeps his blocks to himself while he is ahead (SM1 of Eyal and Sirer, 2014), against whole nodes and their tie rule. Owns
  * the strategy, and what it should bring.
  */
+import { hex } from '@kvchain/node/runtime/hex'
 import type { Table } from '../../difficulty/table.js'
 import { LabError } from '../../errors.js'
 import { marked } from '../../plots.js'
@@ -137,7 +138,7 @@ class Strategy {
     let own = 0
     const all = this.honest.tip.header.height
     for (let node = this.honest.tip; node.parent !== undefined; node = node.parent) {
-      if (his.has(Buffer.from(node.hash).toString('hex'))) own++
+      if (his.has(hex(node.hash))) own++
     }
     return { own, all }
   }

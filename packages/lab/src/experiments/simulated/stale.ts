@@ -1,4 +1,5 @@
 /** Stale blocks in simulation: how many are lost to delay, against what a model says. */
+import { hex } from '@kvchain/node/runtime/hex'
 import type { Table } from '../../difficulty/table.js'
 import { marked } from '../../plots.js'
 import { makeWorld } from '../../sim/world.js'
@@ -57,15 +58,11 @@ export async function staleRate(delay: number, options: StaleOptions, seed: numb
   while (world.solved.length - before < blocks) await world.run(world.nowMs + 50 * BLOCK_MS)
   const { chain } = world.node(0)
   const main = new Set<string>()
-  for (let block = chain.tip; block.parent !== undefined; block = block.parent) main.add(hexOf(block.hash))
+  for (let block = chain.tip; block.parent !== undefined; block = block.parent) main.add(hex(block.hash))
   const counted = world.solved
     .slice(before)
     .filter(({ height }) => height <= chain.tip.header.height - UNDECIDED_BLOCKS)
   return { delay, solved: counted.length, stale: counted.filter(({ hash }) => !main.has(hash)).length }
-}
-
-function hexOf(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('hex')
 }
 
 /** What the model expects of so many miners. */
