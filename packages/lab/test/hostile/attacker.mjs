@@ -32,7 +32,8 @@ export class Attacker {
     const networkId = hex(this.genesis.hash).slice(0, 16)
     this.host = new Host({ networkId, identity: seed, listen, mdns: false, maxConnections: 500 }, { runtime })
     const plenty = { perSecond: 1e6, burst: 1e6 }
-    const options = { maxConcurrent: 10_000, maxOutbound: 10_000, peerRate: plenty, nodeRate: plenty }
+    const outbound = { maxOutbound: 10_000, maxOutboundPerPeer: 10_000 }
+    const options = { maxConcurrent: 10_000, ...outbound, peerRate: plenty, nodeRate: plenty }
     this.streams = new Streams(options, { runtime, host: this.host })
     this.gossip = new Gossip({}, { runtime, host: this.host })
     this.fetcher = new Fetcher(this.streams, this.genesis.hash, network.params.maxBlockBytes)

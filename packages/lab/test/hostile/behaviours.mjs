@@ -119,9 +119,10 @@ export const BEHAVIOURS = {
     return { pairs: sent }
   },
 
-  /** Requests as fast as they go, `count` in all, some hundreds under way at one time. */
+  /** Requests as fast as they go, a hundred at a time, until `count` were answered or turned away. Connects again as long as it is let in. */
   async asking(attacker, { count }) {
     const outcomes = {}
+    const answered = () => (outcomes.ok ?? 0) + (outcomes['net-busy'] ?? 0)
     const ask = async (n) => {
       const [name, request] = n % 2 === 0 ? ['pool', new Uint8Array(0)] : ['peers', new Uint8Array(0)]
       const options = { maxResponseBytes: 8 * MIB, timeoutMs: 5_000 }
@@ -131,15 +132,14 @@ export const BEHAVIOURS = {
       )
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
     }
-    let asked = 0
-    await times(attacker, Math.ceil(count / 100), async () => {
-      const answered = () => (outcomes.ok ?? 0) + (outcomes['net-busy'] ?? 0)
+    for (let vain = 0; vain < 100 && answered() < count && (await attacker.isIn()); ) {
       const before = answered()
-      await Promise.all(Array.from({ length: 100 }, () => ask(asked++)))
+      await Promise.all(Array.from({ length: 100 }, (_, n) => ask(n)))
+      vain = answered() > before ? 0 : vain + 1
       // The connection is gone, or about to be.
-      if (answered() === before) await attacker.sleep(100)
-    })
-    return { asked, outcomes }
+      if (vain > 0) await attacker.sleep(100)
+    }
+    return { outcomes }
   },
 
   /** Opens streams for requests and sends a byte a second. */
