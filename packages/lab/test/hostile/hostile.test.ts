@@ -4,16 +4,17 @@
  * stays within a bound.
  *
  * 1. Noise, subscriptions by the thousand, frames that are too long, too many questions: the peer is banned, and stays out when it comes back.
- * 2. Parentless blocks, valid transactions for nothing, two blocks on one parent, streams that dribble: what is no proof
- *    of bad will is borne.
+ * 2. Parentless blocks, valid transactions for nothing, two blocks on one parent, blocks whose transaction nobody gets, streams that dribble: what is
+ *    no proof of bad will is borne.
  * 3. Hundreds of sockets that dribble keep nobody from connecting.
  * 4. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
  */
 import { readdir } from 'node:fs/promises'
 import process from 'node:process'
 import { Cluster } from '@kvchain/lab/cluster'
+import type { BehaviourName } from '@kvchain/lab/hostile/acts'
+import { HostilePeer } from '@kvchain/lab/hostile/hostilePeer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HostilePeer } from './hostilePeer.js'
 import { attack, easyNetwork, LONG, putAndRead, waitForBan } from './rig.js'
 
 /** What an attack may cost at most, in MiB, garbage that waits to be collected included; an idle daemon takes some 90. */
@@ -40,7 +41,7 @@ function report(what: string, figures: object): void {
 }
 
 describe('is banned', () => {
-  test.each([
+  test.each<[BehaviourName, number]>([
     ['malformed', LONG ? 100_000 : 1_000],
     ['subscriptions', LONG ? 1_000_000 : 100_000],
     ['oversized', LONG ? 10_000 : 200],
@@ -55,15 +56,16 @@ describe('is banned', () => {
 })
 
 describe('is borne', () => {
-  test.each([
+  test.each<[BehaviourName, number]>([
     ['orphans', LONG ? 100_000 : 1_000],
     ['spam', LONG ? 100_000 : 5_000],
     ['equivocating', LONG ? 1_000 : 5],
+    ['withholding', LONG ? 20 : 2],
     ['dribbling', LONG ? 1_000 : 128],
   ])('%s', async (behaviour, count) => {
-    const targets =
-      behaviour === 'equivocating' ? cluster.daemons.map(({ addresses }) => addresses[0] ?? '') : undefined
-    const { result, confirmed, growthMib } = await attack(cluster, { behaviour, count, ...(targets && { targets }) })
+    const isForAll = behaviour === 'equivocating' || behaviour === 'withholding'
+    const targets = isForAll ? cluster.daemons.map(({ addresses }) => addresses[0] ?? '') : undefined
+    const { result, confirmed, growthMib } = await attack(cluster, { behaviour, count }, targets)
     report(behaviour, { ...result, confirmed, growthMib })
     expect(confirmed).toBeGreaterThan(0)
     expect(growthMib).toBeLessThan(MAX_GROWTH_MIB)
@@ -74,10 +76,9 @@ describe('is borne', () => {
 test('500 sockets that dribble keep nobody else from connecting', async () => {
   const victim = cluster.at(0)
   const peer = await HostilePeer.start({
-    behaviour: 'sockets',
     network: cluster.network,
     targets: victim.addresses.slice(0, 1),
-    count: 500,
+    acts: [{ behaviour: 'sockets', count: 500 }],
   })
   try {
     await peer.result()
@@ -102,7 +103,8 @@ test('peers that lie about their chain do not keep a newcomer from the honest on
   await putAndRead(cluster.at(1), cluster.at(2))
   const [source = ''] = cluster.at(0).addresses
   const kinds = ['mutating', 'garbage', 'stalling', 'braggart']
-  const start = (how: string) => HostilePeer.start({ behaviour: 'lying', network: cluster.network, source, how })
+  const start = (how: string) =>
+    HostilePeer.start({ network: cluster.network, targets: [source], acts: [{ behaviour: 'lying', how }] })
   const liars = await Promise.all(kinds.map(start))
   try {
     await Promise.all(liars.map((liar) => liar.result()))
@@ -117,7 +119,9 @@ test('peers that lie about their chain do not keep a newcomer from the honest on
     })
     const { bans } = await newcomer.client.call('net_bans', {})
     const banned = kinds.filter((_, i) => bans.some(({ target }) => target === liars[i]?.peerId))
-    report('lying', { banned })
+    const asked = (await Promise.all(liars.map((liar) => liar.end()))).map(([counts]) => counts?.sent ?? 0)
+    report('lying', { banned, asked })
+    for (const times of asked) expect(times).toBeGreaterThan(0)
     await newcomer.stop()
   } finally {
     await Promise.all(liars.map((liar) => liar.stop()))

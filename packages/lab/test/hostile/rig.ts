@@ -3,9 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Cluster } from '@kvchain/lab/cluster'
 import type { Daemon } from '@kvchain/lab/daemon'
+import type { Act, Counts } from '@kvchain/lab/hostile/acts'
+import { HostilePeer } from '@kvchain/lab/hostile/hostilePeer'
 import { waitUntil } from '@kvchain/lab/wait'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
-import { type HostileOptions, HostilePeer } from './hostilePeer.js'
 
 export const LONG = process.env.KVCHAIN_LONG === '1'
 const { timers } = systemRuntime()
@@ -31,7 +32,7 @@ async function rssMib(pid: number): Promise<number> {
 
 export interface Attack {
   readonly peer: HostilePeer
-  readonly result: Readonly<Record<string, unknown>>
+  readonly result: Counts
   /** Puts of the honest that were confirmed meanwhile. */
   readonly confirmed: number
   /** MiB that the attacked daemon took more than before, at the most. */
@@ -55,12 +56,13 @@ export async function putAndRead(writer: Daemon, reader: Daemon): Promise<void> 
 /** Lets the hostile peer loose on daemon 0 (or `targets`), and puts on the honest ones until it has done its worst. Stops it at the end of the test. */
 export async function attack(
   cluster: Cluster,
-  options: Partial<HostileOptions> & { behaviour: string },
+  act: Act,
+  targets = cluster.at(0).addresses.slice(0, 1),
 ): Promise<Attack> {
   const victim = cluster.at(0)
   const before = await rssMib(victim.pid)
   let growthMib = 0
-  const peer = await HostilePeer.start({ network: cluster.network, targets: victim.addresses.slice(0, 1), ...options })
+  const peer = await HostilePeer.start({ network: cluster.network, targets, acts: [act] })
   let isOver = false
   const sampling = (async () => {
     while (!isOver) {

@@ -7,10 +7,11 @@
  */
 import process from 'node:process'
 import { Cluster } from '@kvchain/lab/cluster'
+import type { Act } from '@kvchain/lab/hostile/acts'
+import { HostilePeer } from '@kvchain/lab/hostile/hostilePeer'
 import { waitUntil } from '@kvchain/lab/wait'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { expect, test } from 'vitest'
-import { HostilePeer } from './hostilePeer.js'
 import { easyNetwork, LONG } from './rig.js'
 
 const HONEST = LONG ? 20 : 4
@@ -34,6 +35,8 @@ async function spread(cluster: Cluster, label: string): Promise<number[]> {
   return times.sort((a, b) => a - b)
 }
 
+const silent = (count: number): Act[] => Array.from({ length: count }, () => ({ behaviour: 'silent' }))
+
 function report(figures: object): void {
   process.stdout.write(`sybils: ${JSON.stringify(figures)}\n`)
 }
@@ -48,12 +51,7 @@ test(`${HONEST} honest daemons among ${4 * HONEST} that pass nothing on`, async 
     await cluster.waitForPeers()
     const alone = await spread(cluster, 'alone')
     const targets = cluster.daemons.map(({ addresses }) => addresses[0] ?? '')
-    const sybils = await HostilePeer.start({
-      behaviour: 'sybils',
-      network: cluster.network,
-      targets,
-      count: 4 * HONEST,
-    })
+    const sybils = await HostilePeer.start({ network: cluster.network, targets, acts: silent(4 * HONEST) })
     try {
       const among = await spread(cluster, 'among')
       const peers = await Promise.all(cluster.daemons.map(async (daemon) => (await daemon.status()).peers))
@@ -72,7 +70,7 @@ test('a daemon whose neighbours are silent but for one follows that one', async 
   const cluster = await Cluster.start({ nodes: 1, node: () => ({ mine: 'always' }) })
   try {
     const miner = cluster.at(0)
-    const sybils = await HostilePeer.start({ behaviour: 'sybils', network: cluster.network, count: 7 })
+    const sybils = await HostilePeer.start({ network: cluster.network, acts: silent(7) })
     try {
       const bootstrap = [...sybils.peers.map(({ address }) => address), miner.addresses[0] ?? '']
       const victim = await cluster.add({ mdns: false, peerExchange: false, bootstrap })
