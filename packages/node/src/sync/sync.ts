@@ -52,6 +52,8 @@ export class Sync extends BaseService {
   private readonly statuses = new Map<string, Status>()
   /** Peers whose headers are being fetched. */
   private readonly asking = new Set<string>()
+  /** Peers that are asked for their tip because of a block that we cannot place, and whether another one came meanwhile. */
+  private readonly behind = new Map<string, boolean>()
   private downloading = false
   private readonly headers: Headers
   private readonly bodies: Bodies
@@ -128,9 +130,21 @@ export class Sync extends BaseService {
     if (this.isNews(status)) this.track('headers', () => this.fetchHeaders(peerId))
   }
 
-  /** A peer showed that it knows a block which we cannot place: asks it for its tip now. */
+  /** A peer showed that it knows a block which we cannot place: asks it for its tip now, and once more if it shows others before it has answered. */
   onBehind(peerId: string): void {
-    this.track('exchange', () => this.exchange(peerId))
+    const isAsked = this.behind.has(peerId)
+    this.behind.set(peerId, isAsked)
+    if (isAsked) return
+    this.track('exchange', async () => {
+      try {
+        do {
+          this.behind.set(peerId, false)
+          await this.exchange(peerId)
+        } while (this.behind.get(peerId) === true)
+      } finally {
+        this.behind.delete(peerId)
+      }
+    })
   }
 
   private async exchange(peerId: string): Promise<void> {

@@ -4,7 +4,8 @@
  * 1. A peer has so many requests of a kind and no more; others are not touched by that.
  * 2. What has no room waits, and is refused after a while; each that ends lets the next one in.
  * 3. Units: long answers are paid for by waiting, one peer's do not keep others waiting, and all together have a bound.
- * 4. Fairness: beside peers that ask for ever more, one that asks for little gets what it gets without them.
+ * 4. Fairness: beside peers that ask for ever more, one that asks for little gets what it gets without them; those whose requests never end leave
+ *    places to others, however many they are.
  * 5. Who goes on asking after refusals is told of; a burst is forgiven.
  */
 import { Admission, type AdmissionOptions, type Lane, type Place } from '@kvchain/node/net/streams/admission'
@@ -177,6 +178,36 @@ describe('beside three peers that flood', () => {
     const beside = await servedBeside(['x', 'y', 'z'], 4, options)
     expect(beside).toBeGreaterThanOrEqual(0.8 * alone)
   })
+})
+
+test.each([4, 15, 40])('%i peers whose requests never end leave places to others', async (hogs) => {
+  const { time, admission } = setUp({ maxRunning: 64 })
+  let begun = 0
+  const lanes = Array.from({ length: 8 }, (): Lane => ({ maxRunning: 64, maxPerPeer: 4, cost: 1 }))
+  for (let round = 0; round < 4; round++) {
+    for (const lane of lanes) {
+      for (let hog = 0; hog < hogs; hog++) {
+        void admission
+          .arrive(lane, `hog ${hog}`)
+          ?.turn()
+          .then((granted) => {
+            if (granted) begun++
+          })
+      }
+    }
+  }
+  await time.forward(0)
+  expect(begun).toBeGreaterThanOrEqual(48)
+  let served = 0
+  for (let n = 0; n < 100; n++) {
+    const place = admission.arrive(LANE, 'honest')
+    void place?.turn().then((granted) => {
+      if (granted) served++
+      place.leave()
+    })
+    await time.forward(10)
+  }
+  expect(served).toBe(100)
 })
 
 test('who goes on asking after refusals is told of, and a burst is forgiven', async () => {

@@ -290,7 +290,7 @@ describe('bounds', () => {
 
   it('answers busy when a protocol, or the whole node, has no room', async () => {
     const { state, handler } = waiting()
-    const { ask, client, server } = await pair(handler, { maxConcurrent: 1 }, { maxConcurrent: 2 })
+    const { ask, client, server } = await pair(handler, { maxConcurrent: 1 }, { maxConcurrent: 3 })
     await server.streams.handle('wait', LIMITS, handler)
     await server.streams.handle('quick', LIMITS, echo)
     const askFor = (name: string) => outcome(client.streams.request(server.host.peerId, name, bytes(name), ASK))
@@ -311,6 +311,38 @@ describe('bounds', () => {
     const codes: string[] = []
     for (let i = 0; i < 5; i++) codes.push(await outcome(ask(bytes('again'))))
     expect(codes).toEqual(['ok', 'ok', 'ok', 'net-busy', 'net-busy'])
+  })
+
+  it('serves others while four peers read nothing of what they asked for', async () => {
+    const server = await start()
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const limits = { ...LIMITS, maxConcurrent: 64, maxPerPeer: 4 }
+    let asked = 0
+    const long: RequestHandler = async () => {
+      asked++
+      return new Uint8Array(MIB)
+    }
+    for (const name of names) await server.streams.handle(name, limits, long)
+    await server.streams.handle('echo', limits, echo)
+    const hogs = await Promise.all([1, 2, 3, 4].map(() => start()))
+    const { signal } = new AbortController()
+    for (const hog of hogs) {
+      await connect(hog, server)
+      for (const name of names.flatMap((one) => [one, one, one, one])) {
+        const stream = await hog.host.openStream(server.host.peerId, hog.host.protocol(name), 99, signal)
+        stream.pause()
+        stream.send(Uint8Array.of(1, 0))
+      }
+    }
+    await until('they have what they get', () => asked >= 40)
+    const honest = await start()
+    await connect(honest, server)
+    const ask = () => outcome(honest.streams.request(server.host.peerId, 'echo', bytes('one'), ASK))
+    const outcomes = new Set<string>()
+    for (let n = 0; n < 50; n++) outcomes.add(await ask())
+    expect(outcomes).toEqual(new Set(['ok']))
+    expect(asked).toBeLessThan(64)
+    expect(server.streams.counters.served).toBe(asked + 50)
   })
 
   it('does not ask one peer for so much that nobody else could be asked', async () => {

@@ -151,3 +151,35 @@ test('a stop in the middle of several fetches ends them all, and none goes unhan
   await runtime.timers.sleep(10)
   expect(unhandled).toEqual([])
 }, 20_000)
+
+test('a peer that shows block after block that cannot be placed is asked for its tip once at a time', async () => {
+  const [near, far] = [await ledger(), await ledger()]
+  await far.mine(2, 8)
+  const waiting: (() => void)[] = []
+  let asked = 0
+  const fetcher: Fetcher = Object.assign(wireTo(far, [], []), {
+    status: async () => {
+      asked++
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return ownStatus(far.chain)
+    },
+  })
+  const { runtime, chain, mempool } = near
+  const sync = new Sync({ runtime, chain, mempool, fetcher, peerIds: () => ['a'], penalize: () => {}, pollMs: 600_000 })
+  await sync.start()
+  closing.push(() => sync.stop())
+  for (let n = 0; n < 1_000; n++) sync.onBehind('a')
+  sync.onBehind('b')
+  expect(asked).toBe(2)
+  waiting[0]?.()
+  while (asked < 3) await runtime.timers.sleep(10)
+  for (const answer of waiting.splice(1)) answer()
+  while (chain.tip.header.height < 2) await runtime.timers.sleep(10)
+  expect(asked).toBe(3)
+  // Once it has answered, it is asked again.
+  while (asked < 4) {
+    await runtime.timers.sleep(10)
+    sync.onBehind('a')
+  }
+  for (const answer of waiting) answer()
+}, 20_000)

@@ -1,7 +1,8 @@
 /**
  * Whose request is served next. Owns how many are served at one time, how much each peer and all of them together may ask for, and that
  * they share fairly: of the peers that wait, the one that was given least comes first, so that a peer that asks for ever more only waits for
- * ever longer. Knows nothing of streams. What a request costs is counted in units: one for asking, and more for a long answer.
+ * ever longer; and no peer holds as many places as are left free, so that those that never read what they asked for leave some to others. Knows
+ * nothing of streams. What a request costs is counted in units: one for asking, and more for a long answer.
  */
 import type { CancelTimer, Runtime } from '../../runtime/runtime.js'
 import { TokenBucket } from '../../runtime/tokenBucket.js'
@@ -64,6 +65,8 @@ interface Party {
   refusedTooOften: number
   /** Units it was given, as fair sharing counts them: whoever was silent begins where the others are, not with savings. */
   given: number
+  /** Requests that are served now. */
+  running: number
   /** In the order of asking. */
   readonly waiting: Waiting[]
   /** Waiting and running requests. */
@@ -113,6 +116,7 @@ export class Admission {
         else party.perLane.delete(lane)
         if (!running) return
         this.running--
+        party.running--
         this.runningPerLane.set(lane, (this.runningPerLane.get(lane) ?? 1) - 1)
         this.dispatch()
       },
@@ -151,6 +155,7 @@ export class Admission {
       refusals: new TokenBucket(REFUSALS.perSecond, REFUSALS.burst, clock),
       refusedTooOften: 0,
       given: this.level,
+      running: 0,
       waiting: [],
       perLane: new Map(),
     }
@@ -192,8 +197,9 @@ export class Admission {
   private next(): { party: Party; entry: Waiting } | number | undefined {
     let best: { party: Party; entry: Waiting } | undefined
     let soonestMs: number | undefined
+    const free = this.options.maxRunning - this.running
     for (const party of this.queue) {
-      if (best !== undefined && party.given >= best.party.given) continue
+      if (party.running >= free || (best !== undefined && party.given >= best.party.given)) continue
       const entry = party.waiting.find(({ lane }) => (this.runningPerLane.get(lane) ?? 0) < lane.maxRunning)
       if (entry === undefined) continue
       const waitMs = party.bucket.waitMs()
@@ -206,6 +212,7 @@ export class Admission {
   private begin(party: Party, entry: Waiting): void {
     const { lane } = entry
     this.running++
+    party.running++
     this.runningPerLane.set(lane, (this.runningPerLane.get(lane) ?? 0) + 1)
     this.level = Math.max(this.level, party.given)
     party.given = this.level
