@@ -101,11 +101,16 @@ export interface Bars {
   readonly values: readonly number[]
 }
 
+/** Every label is there, in several lines where its place is narrow. */
+function labelsOf(count: number) {
+  return { interval: 0, fontSize: 11, overflow: 'break' as const, width: Math.floor((WIDTH - 110) / count) }
+}
+
 /** Upright bars, those of one category side by side. */
 export function bars(name: string, title: string, categories: readonly string[], y: Axis, all: readonly Bars[]): Plot {
   return draw(name, title, {
     grid: { left: 70, right: 30, top: 40, bottom: 70 },
-    xAxis: { type: 'category', data: [...categories] },
+    xAxis: { type: 'category', data: [...categories], axisLabel: labelsOf(categories.length) },
     yAxis: axis(y, 48),
     series: all.map((one) => ({
       type: 'bar',

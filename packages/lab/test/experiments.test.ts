@@ -15,7 +15,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Random } from '@kvchain/lab/difficulty/random'
 import { attackReport } from '@kvchain/lab/experiments/attack51'
-import { faultsFor } from '@kvchain/lab/experiments/faultsRun'
+import { HOSTILE_NAMES } from '@kvchain/lab/experiments/faultsByzantine'
+import { FAULT_KINDS, faultsFor } from '@kvchain/lab/experiments/faultsRun'
 import { drawPayments, parsePayments, readPayments } from '@kvchain/lab/experiments/noobcashFiles'
 import { noobcashReport } from '@kvchain/lab/experiments/noobcashReport'
 import type { NoobcashResult } from '@kvchain/lab/experiments/noobcashRun'
@@ -304,14 +305,41 @@ describe('attack51', () => {
   })
 })
 
-test('faults hit one, the first miner, or all but one: somebody is always left, and somebody who mines', () => {
-  for (const nodes of [3, 4, 9]) {
-    const victims = faultsFor(nodes).map((fault) => fault.victims)
-    expect(victims.map(({ length }) => length)).toEqual([1, 1, nodes - 1, 1, nodes - 1])
-    expect(victims[1]).toEqual([0])
-    for (const list of victims) {
-      expect(list.every((victim) => victim >= 0 && victim < nodes)).toBe(true)
-      expect([0, 1].some((miner) => !list.includes(miner))).toBe(true)
+describe('faults', () => {
+  const wanted = { kinds: FAULT_KINDS, behaviours: [] }
+
+  test('hit one, the first miner, or all but one: somebody is always left, and somebody who mines', () => {
+    for (const nodes of [3, 4, 9]) {
+      const victims = faultsFor({ ...wanted, nodes, byzantine: [1, nodes - 1] }).map((fault) => fault.victims)
+      expect(victims.map(({ length }) => length)).toEqual([1, 1, nodes - 1, 1, nodes - 1, 1, nodes - 1])
+      expect(victims[1]).toEqual([0])
+      for (const list of victims) {
+        expect(list.every((victim) => victim >= 0 && victim < nodes)).toBe(true)
+        expect([0, 1].some((miner) => !list.includes(miner))).toBe(true)
+      }
     }
-  }
+  })
+
+  test('byzantine ones are of all behaviours, or of each alone; what there is not is one clear error', () => {
+    const some = { nodes: 4, kinds: ['byzantine'], byzantine: [1, 3] }
+    const all = faultsFor({ ...some, behaviours: [] })
+    expect(all.map(({ name }) => name)).toEqual(['byzantine, 1 of 4', 'byzantine, 3 of 4'])
+    for (const { behaviours } of all) expect(behaviours).toEqual(HOSTILE_NAMES)
+    const each = faultsFor({ ...some, behaviours: ['orphans', 'spam'] })
+    expect(each.map(({ name, behaviours }) => [name, behaviours])).toEqual([
+      ['orphans, 1 of 4', ['orphans']],
+      ['orphans, 3 of 4', ['orphans']],
+      ['spam, 1 of 4', ['spam']],
+      ['spam, 3 of 4', ['spam']],
+    ])
+    expect(() => faultsFor({ ...some, behaviours: ['politeness'] })).toThrow(
+      expect.objectContaining({ code: 'lab-options', message: expect.stringContaining('equivocating') }),
+    )
+    expect(() => faultsFor({ ...some, kinds: ['flood'], behaviours: [] })).toThrow(
+      expect.objectContaining({
+        code: 'lab-options',
+        message: "there is no fault 'flood': there are crash, silence, byzantine",
+      }),
+    )
+  })
 })

@@ -49,6 +49,8 @@ interface StaleFlags extends Flags {
 interface FaultsFlags extends Flags {
   readonly nodes?: string
   readonly phase?: string
+  readonly faults?: string
+  readonly behaviours?: string
   readonly byzantine?: string
   readonly minutes?: string
   readonly share?: string
@@ -111,7 +113,9 @@ on. Reported are blocks that did not stay on the main chain, beside the share th
 
 const FAULTS_HELP = `
 Kills daemons (kill -9) and starts them again, or silences them for a time (SIGSTOP): one, all but one, and a miner in the middle of a block, with
-writers at every daemon. Reported are writes before, during and after, the time to recover, and writes lost, which must be none.
+writers at every daemon. Byzantine: hostile peers take the place of one, half and all but one of them; all at once they send noise (malformed), parentless
+blocks without work (cheap) and with it (orphans), blocks whose transaction is another one when asked for (lying) or never comes (stalling), two blocks on one parent (equivocating), valid
+transactions for nothing (spam). Reported are writes before, during and after, the time to recover, writes lost, which must be none, and who was banned.
 
 With --simulated: whole nodes in virtual time, of which some are byzantine: they withhold, equivocate, lie, forge roots and timestamps, censor, mine selfishly.
 What must hold is looked at all the time, and fails the experiment when it does not. The same seed gives the same files, to the byte.
@@ -172,14 +176,16 @@ export function addLab(program: Command): void {
     .addHelpText('after', afterText(STALE_HELP, 'two minutes'))
     .action(staleBlocks)
   withCommon(lab.command('faults'))
-    .description('daemons that crash and fall silent under load: what goes on, what is lost')
+    .description('daemons that crash, fall silent or are byzantine, under load: what goes on, what is lost')
     .option('--nodes <n>', 'daemons, 3 to 20 (4); simulated, 2 to 100 (8)')
     .option('--phase <seconds>', 'before, during and after each fault (6)')
+    .option('--faults <list>', 'real daemons: which faults (crash,silence,byzantine)')
+    .option('--behaviours <list>', 'real daemons: byzantine behaviours, a case for each alone (all at once)')
+    .option('--byzantine <list>', 'how many of the nodes are byzantine, a case for each (1, half, all but one)')
     .option('--simulated', 'byzantine nodes, in virtual time')
-    .option('--byzantine <list>', 'simulated: how many of the nodes (1,4,7)')
     .option('--share <share>', 'simulated: their part of the hash power, all together (0.3)')
     .option('--minutes <n>', 'simulated: of load, in virtual time (10)')
-    .addHelpText('after', afterText(FAULTS_HELP, 'about three minutes'))
+    .addHelpText('after', afterText(FAULTS_HELP, 'about five minutes'))
     .action((flags: FaultsFlags) => (flags.simulated ? byzantineFaults(flags) : faults(flags)))
 }
 
@@ -307,9 +313,13 @@ async function staleBlocks(flags: StaleFlags): Promise<void> {
 
 async function faults(flags: FaultsFlags): Promise<void> {
   const quick = flags.quick === true
+  const nodes = parseCount(flags.nodes ?? (quick ? '3' : '4'), '--nodes', 3, MAX_NODES)
   const options = {
-    nodes: parseCount(flags.nodes ?? (quick ? '3' : '4'), '--nodes', 3, MAX_NODES),
+    nodes,
     phaseSeconds: parseCount(flags.phase ?? (quick ? '1' : '6'), '--phase', 1, 3_600),
+    kinds: words(flags.faults ?? 'crash,silence,byzantine'),
+    behaviours: words(flags.behaviours ?? ''),
+    byzantine: byzantineCounts(flags, nodes),
   }
   await runExperiment(seedOf(flags), flags.out, async (bench) => {
     const { faults } = await import('@kvchain/lab/experiments/faults')
@@ -322,12 +332,7 @@ async function byzantineFaults(flags: FaultsFlags): Promise<void> {
   const nodes = parseCount(flags.nodes ?? (quick ? '4' : '8'), '--nodes', 2, 100)
   const options = {
     nodes,
-    byzantine: counts(
-      flags.byzantine ?? (quick ? '1' : `1,${Math.ceil(nodes / 2)},${nodes - 1}`),
-      '--byzantine',
-      1,
-      nodes - 1,
-    ),
+    byzantine: byzantineCounts(flags, nodes),
     share: parseShare(flags.share ?? '0.3', '--share'),
     minutes: parseCount(flags.minutes ?? (quick ? '1' : '10'), '--minutes', 1, 1_440),
   }
@@ -335,6 +340,12 @@ async function byzantineFaults(flags: FaultsFlags): Promise<void> {
     const { byzantineFaults } = await import('@kvchain/lab/experiments/simulated/byzantine')
     return byzantineFaults(options, bench)
   })
+}
+
+/** One, half and all but one of the nodes by default; one when it is to be quick. */
+function byzantineCounts({ byzantine, quick }: FaultsFlags, nodes: number): number[] {
+  const usual = quick ? '1' : `1,${Math.ceil(nodes / 2)},${nodes - 1}`
+  return rising(counts(byzantine ?? usual, '--byzantine', 1, nodes - 1))
 }
 
 /** With less, or with more, one of the two hardly finds a block. */
@@ -355,6 +366,11 @@ function seedOf({ seed = process.env.SEED ?? '1' }: Flags): number {
 /** Parts of something, above 0 and up to 1, with commas between. */
 function fractions(text: string, what: string): number[] {
   return text.split(',', MAX_LIST).map((part) => parseShare(part.trim(), what))
+}
+
+/** Words with commas between; none of an empty text. */
+function words(text: string): string[] {
+  return text === '' ? [] : text.split(',', MAX_LIST).map((part) => part.trim())
 }
 
 /** Whole numbers with commas between. */

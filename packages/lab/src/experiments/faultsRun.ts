@@ -1,6 +1,6 @@
 /**
- * Faults of real daemons under load: killed (kill -9) and started again, or silent for a time (SIGSTOP). Owns the load, the faults and what must
- * hold afterwards: every write that was accepted is on every daemon.
+ * Faults of real daemons under load: killed (kill -9) and started again, silent for a time (SIGSTOP), or byzantine: hostile peers in their place. Owns the
+ * load, the faults and what must hold afterwards: every write that was accepted is on every daemon.
  */
 import type { KvClient } from '@kvchain/client/kvClient'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
@@ -8,6 +8,7 @@ import type { Cluster } from '../cluster.js'
 import type { Daemon } from '../daemon.js'
 import { LabError } from '../errors.js'
 import { waitUntil } from '../wait.js'
+import { Coalition, HOSTILE_NAMES, type HostileName, type HostileResult, hostileName } from './faultsByzantine.js'
 import { onCluster, writeOwnNetwork } from './laboratory.js'
 import { send } from './pace.js'
 import type { Bench } from './report.js'
@@ -17,15 +18,24 @@ export interface FaultsOptions {
   readonly nodes: number
   /** Before, during and after each fault. */
   readonly phaseSeconds: number
+  /** Of FAULT_KINDS. */
+  readonly kinds: readonly string[]
+  /** In how many daemons' places there are hostile peers: a case for each number, below that of the daemons. */
+  readonly byzantine: readonly number[]
+  /** Of HOSTILE_NAMES: a case for each alone. None: all of them at once. */
+  readonly behaviours: readonly string[]
 }
 
-export type FaultKind = 'crash' | 'omission'
+export const FAULT_KINDS = ['crash', 'silence', 'byzantine'] as const
+export type FaultKind = (typeof FAULT_KINDS)[number]
 
 export interface Fault {
   readonly name: string
   readonly kind: FaultKind
   /** Numbers of the daemons that it hits. */
   readonly victims: readonly number[]
+  /** Of the hostile peers in their place. */
+  readonly behaviours?: readonly HostileName[]
 }
 
 export interface FaultResult extends Fault {
@@ -37,6 +47,8 @@ export interface FaultResult extends Fault {
   readonly recoveryMs: number
   readonly accepted: number
   readonly lost: number
+  /** What the hostile peers did, behaviour by behaviour. */
+  readonly hostile: readonly HostileResult[]
 }
 
 const HASHES = 1_000_000n
@@ -45,21 +57,46 @@ const PATIENCE_MS = 120_000
 const POLL_MS = 50
 const { clock, timers } = systemRuntime()
 
-/** One victim, all but one, and the miner, which is always in the middle of a block. */
-export function faultsFor(nodes: number): Fault[] {
-  const allButFirst = Array.from({ length: nodes - 1 }, (_, i) => i + 1)
-  return [
-    { name: 'crash of one', kind: 'crash', victims: [nodes - 1] },
-    { name: 'crash of a miner in mid-block', kind: 'crash', victims: [0] },
-    { name: 'crash of all but one', kind: 'crash', victims: allButFirst },
-    { name: 'silence of one', kind: 'omission', victims: [nodes - 1] },
-    { name: 'silence of all but one', kind: 'omission', victims: allButFirst },
-  ]
+/**
+ * Crash and silence: one victim, all but one, and the miner, which is always in the middle of a block. Byzantine: the last so many, all behaviours at once or each
+ * alone. Throws LabError `lab-options`.
+ */
+export function faultsFor({ nodes, kinds, byzantine, behaviours }: Omit<FaultsOptions, 'phaseSeconds'>): Fault[] {
+  const last = (count: number) => Array.from({ length: count }, (_, i) => nodes - count + i)
+  const cases =
+    behaviours.length === 0
+      ? [{ title: 'byzantine', names: HOSTILE_NAMES }]
+      : behaviours.map((title) => ({ title, names: [hostileName(title)] }))
+  const all: Record<FaultKind, Fault[]> = {
+    crash: [
+      { name: 'crash of one', kind: 'crash', victims: last(1) },
+      { name: 'crash of a miner in mid-block', kind: 'crash', victims: [0] },
+      { name: 'crash of all but one', kind: 'crash', victims: last(nodes - 1) },
+    ],
+    silence: [
+      { name: 'silence of one', kind: 'silence', victims: last(1) },
+      { name: 'silence of all but one', kind: 'silence', victims: last(nodes - 1) },
+    ],
+    byzantine: cases.flatMap(({ title, names }) =>
+      byzantine.map((count) => ({
+        name: `${title}, ${count} of ${nodes}`,
+        kind: 'byzantine',
+        victims: last(count),
+        behaviours: names,
+      })),
+    ),
+  }
+  return kinds.flatMap((text) => {
+    const kind = FAULT_KINDS.find((one) => one === text)
+    if (kind !== undefined) return all[kind]
+    throw new LabError('lab-options', `there is no fault '${text}': there are ${FAULT_KINDS.join(', ')}`)
+  })
 }
 
 /** Throws LabError `lab-broken` when an accepted write is nowhere to be found at the end. */
-export async function runFaults({ nodes, phaseSeconds }: FaultsOptions, bench: Bench): Promise<FaultResult[]> {
-  const faults = faultsFor(nodes)
+export async function runFaults(wanted: FaultsOptions, bench: Bench): Promise<FaultResult[]> {
+  const { nodes, phaseSeconds } = wanted
+  const faults = faultsFor(wanted)
   const options = {
     nodes,
     network: (folder: string) => writeOwnNetwork(folder, { hashes: HASHES }),
@@ -89,36 +126,47 @@ async function suffer(
     return (1000 * (load.confirmed - startCount)) / (clock.monotonicMs() - startMs)
   }
   const victims = fault.victims.map((victim) => cluster.at(victim))
+  const others = cluster.daemons.filter((daemon) => !victims.includes(daemon))
+  let coalition: Coalition | undefined
   try {
     const before = await rate()
     await strike(fault.kind, victims)
+    if (fault.behaviours !== undefined) {
+      coalition = await Coalition.start(cluster.network, others, victims.length, fault.behaviours)
+    }
     const during = await rate()
+    const hostile = (await coalition?.end(others)) ?? []
     const startMs = clock.monotonicMs()
-    await heal(fault, cluster, victims, signal)
+    await heal(fault.kind, others[0], victims, signal)
     const recoveryMs = clock.monotonicMs() - startMs
     const after = await rate()
     await load.end()
     const lost = await countLost(cluster, load, signal)
     if (lost > 0) throw new LabError('lab-broken', `${fault.name}: ${lost} accepted writes are lost`)
-    return { ...fault, before, during, after, recoveryMs, accepted: load.accepted.size, lost }
+    return { ...fault, before, during, after, recoveryMs, accepted: load.accepted.size, lost, hostile }
   } finally {
+    await coalition?.stop()
     for (const { pid } of victims) send(pid, 'SIGCONT')
     await load.end()
   }
 }
 
 async function strike(kind: FaultKind, victims: readonly Daemon[]): Promise<void> {
-  if (kind === 'crash') await Promise.all(victims.map((victim) => victim.kill9()))
-  else for (const { pid } of victims) send(pid, 'SIGSTOP')
+  if (kind === 'silence') for (const { pid } of victims) send(pid, 'SIGSTOP')
+  else await Promise.all(victims.map((victim) => victim.kill9()))
 }
 
-/** Resolves when each victim is at the height that the others had when it came back. */
-async function heal({ kind }: Fault, cluster: Cluster, victims: readonly Daemon[], signal: AbortSignal): Promise<void> {
-  const survivor = cluster.daemons.find((daemon) => !victims.includes(daemon))
+/** Resolves when each victim is at the height that the survivor had when it came back. */
+async function heal(
+  kind: FaultKind,
+  survivor: Daemon | undefined,
+  victims: readonly Daemon[],
+  signal: AbortSignal,
+): Promise<void> {
   const height = (await survivor?.client.call('chain_tip', {}, { timeoutMs: PATIENCE_MS }))?.height ?? 0
   const bootstrap = survivor?.addresses ?? []
-  if (kind === 'crash') await Promise.all(victims.map((victim) => victim.restart({ bootstrap })))
-  else for (const { pid } of victims) send(pid, 'SIGCONT')
+  if (kind === 'silence') for (const { pid } of victims) send(pid, 'SIGCONT')
+  else await Promise.all(victims.map((victim) => victim.restart({ bootstrap })))
   const haveCaughtUp = async () => {
     const tips = await Promise.all(
       victims.map(({ client }) => client.call('chain_tip', {}, { timeoutMs: PATIENCE_MS })),

@@ -24,7 +24,7 @@ export interface Act {
   readonly count?: number
   /** Milliseconds between one time and the next, where that can be chosen. As fast as it goes by default. */
   readonly everyMs?: number
-  /** lying: mutating, garbage, stalling, braggart. withholding: mutating, stalling. */
+  /** lying: mutating, garbage, stalling, braggart. withholding: mutating, stalling. orphans: cheap, without the work that the network asks for. */
   readonly how?: string
 }
 

@@ -12,17 +12,19 @@ import { type KeyPair, keyPairFromSeed, sha256, signMessage } from '@kvchain/nod
 import { PowPool } from '@kvchain/node/miner/powPool'
 import { encodeAnnouncement } from '@kvchain/node/net/announcement'
 import { Fetcher, PROTOCOLS } from '@kvchain/node/net/fetcher'
-import { Gossip, type Topic, topicName } from '@kvchain/node/net/gossip'
+import { Gossip, TOPICS, type Topic, topicName } from '@kvchain/node/net/gossip'
 import { Host } from '@kvchain/node/net/host'
 import { encodeStatus, MAX_LOCATOR } from '@kvchain/node/net/messages'
 import { Streams } from '@kvchain/node/net/streams/streams'
 import { hex } from '@kvchain/node/runtime/hex'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
+import { waitUntil } from '../wait.js'
 
 const runtime = systemRuntime()
 const MESHSUB = '/meshsub/1.1.0'
 /** After so many dials in vain it counts as shut out. */
 const VAIN_DIALS = 5
+const VAIN_PAUSE_MS = 200
 const SERVED = { maxConcurrent: 1_000, maxPerPeer: 1_000, timeoutMs: 120_000, maxRequestBytes: 1 << 20 }
 const OPEN_TIMEOUT_MS = 5_000
 const DRAIN_TIMEOUT_MS = 500
@@ -70,8 +72,7 @@ export class Attacker {
   /** It says that it knows nothing but genesis, and passes nothing on: whatever it hears ends here. */
   async start(): Promise<void> {
     for (const part of [this.host, this.streams, this.gossip]) await part.start()
-    const topics: Topic[] = ['blocks', 'transactions']
-    for (const topic of topics) this.gossip.setHandler(topic, async () => 'ignore')
+    for (const topic of TOPICS) this.gossip.setHandler(topic, async () => 'ignore')
     const status = encodeStatus({ tipHash: this.genesis.hash, height: 0, chainwork: 1n })
     await this.serve('status', async () => status)
   }
@@ -85,9 +86,25 @@ export class Attacker {
     await this.streams.handle(name, SERVED, async (request) => (this.answers.get(name) ?? answer)(request))
   }
 
+  /** Resolves when it is connected with all and its gossip reaches them. Throws LabError `lab-timeout`, and NetError where it is not let in. */
   async connect(addresses: readonly string[]): Promise<void> {
     this.addresses = addresses
-    for (const address of addresses) await this.host.dial(address)
+    for (const address of addresses) await this.dial(address)
+    const isHeard = () => TOPICS.every((topic) => this.gossip.subscribers(topic).length >= this.targets.length)
+    await waitUntil(isHeard, { what: 'the gossip of those it is connected with', everyMs: 10 })
+  }
+
+  /** Again and again: a daemon that is busy with others refuses whoever is one too many. */
+  private async dial(address: string): Promise<void> {
+    for (let vain = 1; ; vain++) {
+      try {
+        await this.host.dial(address)
+        return
+      } catch (error) {
+        if (vain === VAIN_DIALS) throw error
+      }
+      await this.sleep(VAIN_PAUSE_MS * vain)
+    }
   }
 
   /** Those that it is connected with, by peer id. */
@@ -99,7 +116,7 @@ export class Attacker {
   async isIn(): Promise<boolean> {
     for (let vain = 0; this.targets.length === 0 && vain < VAIN_DIALS; vain++) {
       for (const address of this.addresses) await this.host.dial(address).catch(() => {})
-      if (this.targets.length === 0) await this.sleep(200)
+      if (this.targets.length === 0) await this.sleep(VAIN_PAUSE_MS)
     }
     return this.targets.length > 0
   }

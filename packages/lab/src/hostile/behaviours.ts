@@ -94,11 +94,11 @@ const subscriptions: Behaviour = async (attacker, { count = Number.POSITIVE_INFI
   attacker.count('sent', topics)
 }
 
-/** Announcements of blocks with work on parents that nobody knows. Says nothing when it is asked for more. */
+/** Announcements of blocks on parents that nobody knows, with no more work than the network asks for at its easiest, or next to none (cheap). Says nothing when it is asked for more. */
 const orphans: Behaviour = async (attacker, act) => {
   await attacker.serve('status', never)
   await attacker.serve('headers', never)
-  const target = new Uint8Array(32).fill(255)
+  const target = act.how === 'cheap' ? new Uint8Array(32).fill(255) : attacker.params.easiestTarget
   await times(attacker, act, async () => {
     const header = await attacker.solve(attacker.genesis.header, { parent: attacker.random(32), target })
     await attacker.gossip.publish('blocks', attacker.announcement(header))

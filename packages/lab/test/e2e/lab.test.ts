@@ -5,13 +5,15 @@
  * 3. Ctrl-C stops the daemons and leaves nothing behind;
  * 4. speed times every call it names, in each situation, and every workload;
  * 5. attack51 with most of the hash power rewrites the key, rings the alarm, and tells who watched;
- * 6. faults of every kind lose nothing, and writes go on before and after;
+ * 6. faults of every kind lose nothing, those of hostile peers included, each of which is in the table;
  * 7. scale counts writes, the way of a block, and bytes; simulated experiments give the same files for the same seed.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { HOSTILE_NAMES } from '@kvchain/lab/experiments/faultsByzantine'
+import { FAULT_KINDS } from '@kvchain/lab/experiments/faultsRun'
 import { cleanEnvironment, DAEMON_LAUNCHER, runKvchain } from '@kvchain/lab/launchers'
 import { TempDir } from '@kvchain/lab/tempDir'
 import { waitUntil } from '@kvchain/lab/wait'
@@ -151,15 +153,26 @@ describe('faults', () => {
   test('nothing that was accepted is lost', async () => {
     const out = join(folder.path, 'faults')
     expect(await lab(['faults', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
-    const rows = rowsOf(await readJson(out, 'faults'), 'faults')
+    const json = await readJson(out, 'faults')
+    const rows = rowsOf(json, 'faults')
     expect(rows.map(({ fault, victims, lost }) => [fault, victims, lost])).toEqual([
       ['crash of one', 1, 0],
       ['crash of a miner in mid-block', 1, 0],
       ['crash of all but one', 2, 0],
       ['silence of one', 1, 0],
       ['silence of all but one', 2, 0],
+      ['byzantine, 1 of 3', 1, 0],
     ])
     for (const row of rows) expect(Number(row.accepted)).toBeGreaterThan(0)
+    const hostile = rowsOf(json, 'faults-hostile')
+    expect(hostile.map(({ behaviour, peers }) => [behaviour, peers])).toEqual(HOSTILE_NAMES.map((name) => [name, 1]))
+    const banned = hostile.filter((row) => row.banned === 1).length
+    expect(rows.at(-1)?.banned).toBe(`${banned} of ${HOSTILE_NAMES.length}`)
+    const { stdout: help } = await lab(['faults', '--help'])
+    for (const name of [...FAULT_KINDS, ...HOSTILE_NAMES]) expect(help).toContain(name)
+    const odd = await lab(['faults', '--faults', 'byzantine', '--behaviours', 'orphans,politeness'])
+    expect(odd).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(odd.stderr).toContain("there is no behaviour 'politeness'")
   })
 })
 

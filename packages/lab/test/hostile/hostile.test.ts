@@ -6,12 +6,14 @@
  * 1. Noise, subscriptions by the thousand, frames that are too long, too many questions: the peer is banned, and stays out when it comes back.
  * 2. Parentless blocks, valid transactions for nothing, two blocks on one parent, blocks whose transaction nobody gets, streams that dribble: what is
  *    no proof of bad will is borne.
- * 3. Hundreds of sockets that dribble keep nobody from connecting.
- * 4. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
+ * 3. All that the faults experiment lets loose, at once: those that send noise are banned, and that is counted.
+ * 4. Hundreds of sockets that dribble keep nobody from connecting.
+ * 5. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
  */
 import { readdir } from 'node:fs/promises'
 import process from 'node:process'
 import { Cluster } from '@kvchain/lab/cluster'
+import { Coalition, HOSTILE_NAMES } from '@kvchain/lab/experiments/faultsByzantine'
 import type { BehaviourName } from '@kvchain/lab/hostile/acts'
 import { HostilePeer } from '@kvchain/lab/hostile/hostilePeer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -71,6 +73,27 @@ describe('is borne', () => {
     expect(growthMib).toBeLessThan(MAX_GROWTH_MIB)
     await cluster.waitForSameTip({ timeoutMs: 60_000 })
   })
+})
+
+test('in the place of a daemon: all at once, and who was banned is counted', async () => {
+  const daemon = cluster.at(0)
+  const bans = async () => (await daemon.client.call('net_bans', {})).bans.length
+  const before = await bans()
+  const coalition = await Coalition.start(cluster.network, cluster.daemons, 1, HOSTILE_NAMES)
+  try {
+    await daemon.waitFor(async () => (await bans()) > before, { what: 'a ban', timeoutMs: 60_000 })
+    await putAndRead(cluster.at(1), cluster.at(2))
+    const results = await coalition.end(cluster.daemons)
+    for (const result of results) report('coalition', result)
+    expect(results.map(({ behaviour, peers }) => [behaviour, peers])).toEqual(HOSTILE_NAMES.map((name) => [name, 1]))
+    const [noise] = results
+    expect(noise).toMatchObject({ behaviour: 'malformed', banned: 1 })
+    expect(noise?.sent).toBeGreaterThan(0)
+    expect(noise?.reasons.length).toBeGreaterThan(0)
+    expect(results.find(({ behaviour }) => behaviour === 'spam')).toMatchObject({ banned: 0, reasons: [] })
+  } finally {
+    await coalition.stop()
+  }
 })
 
 test('500 sockets that dribble keep nobody else from connecting', async () => {
