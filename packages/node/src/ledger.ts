@@ -11,7 +11,7 @@ import { sha256 } from './crypto/sodium.js'
 import { VerifyPool } from './crypto/verifyPool.js'
 import { composeLedger, type LedgerParts } from './ledgerParts.js'
 import type { Mempool } from './mempool/mempool.js'
-import type { OwnTransactions } from './mempool/ownTransactions.js'
+import type { KeptLimits, OwnTransactions } from './mempool/ownTransactions.js'
 import { rebuild } from './rebuild.js'
 import { StoreError } from './runtime/errors.js'
 import type { Failpoints } from './runtime/failpoints.js'
@@ -36,6 +36,8 @@ export interface LedgerOptions {
   readonly dataDir: string
   /** Threads that check signatures. 0: in this one. */
   readonly verifyThreads: number
+  /** Of settled transactions of clients; OwnTransactions' own when left out. */
+  readonly kept?: KeptLimits
 }
 
 export interface LedgerDeps {
@@ -155,12 +157,12 @@ export class Ledger extends BaseService {
   private compose(): LedgerParts {
     const { genesis, verifier } = this
     const { runtime, failpoints } = this.deps
-    const { network, dataDir } = this.options
+    const { network, dataDir, kept } = this.options
     const log = runtime.log.child({ module: 'store' })
     const onDamage = (error: StoreError) => this.onDamage(error)
     const database = new Database(databaseFolder(dataDir), log, { failpoints, onDamage })
     return composeLedger(
-      { network, genesis },
+      { network, genesis, ...(kept === undefined ? {} : { kept }) },
       { runtime, database, verifier, onFatal: (error) => this.onCommitFailed(error) },
     )
   }

@@ -7,7 +7,7 @@ import type { Network } from '@kvchain/core/params'
 import { Chain } from './chain/chain.js'
 import type { SignatureVerifier } from './crypto/verifyPool.js'
 import { Mempool, type PoolLimits } from './mempool/mempool.js'
-import { OwnTransactions } from './mempool/ownTransactions.js'
+import { type KeptLimits, OwnTransactions } from './mempool/ownTransactions.js'
 import type { Runtime } from './runtime/runtime.js'
 import { ChainStore } from './store/chainStore.js'
 import type { Database } from './store/database.js'
@@ -21,6 +21,8 @@ export interface LedgerPartsOptions {
   readonly treeCacheBytes?: number
   /** Of the mempool; its own when left out. */
   readonly poolLimits?: PoolLimits
+  /** Of settled transactions of clients; OwnTransactions' own when left out. */
+  readonly kept?: KeptLimits
 }
 
 export interface LedgerPartsDeps {
@@ -42,7 +44,7 @@ export interface LedgerParts {
 
 /** The parts of a ledger, not started: `database`, `chain` and `own` are, in this order. */
 export function composeLedger(options: LedgerPartsOptions, deps: LedgerPartsDeps): LedgerParts {
-  const { network, genesis, treeCacheBytes: cacheBytes = DEFAULT_TREE_CACHE_BYTES, poolLimits } = options
+  const { network, genesis, treeCacheBytes: cacheBytes = DEFAULT_TREE_CACHE_BYTES, poolLimits, kept } = options
   const { runtime, database, verifier, onFatal } = deps
   const store = new ChainStore(database, genesis, runtime.log.child({ module: 'store' }), { cacheBytes })
   // The mempool reads the chain and follows it; the chain knows neither it nor the clients' transactions.
@@ -76,6 +78,7 @@ export function composeLedger(options: LedgerPartsOptions, deps: LedgerPartsDeps
     mempool,
     journal: new Journal(database, genesis.hash),
     settleDepth: network.policy.settleDepth,
+    ...(kept === undefined ? {} : { kept }),
     tipHeight: () => chain.tip.header.height,
     location: (txid) => store.location(txid),
   })

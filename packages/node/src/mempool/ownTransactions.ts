@@ -1,9 +1,9 @@
 /**
  * The transactions that clients of this daemon made. Owns the promise that an accepted one is not lost: it is journalled before the
- * answer, comes back after a restart or a reorg, and is forgotten only once settled or beyond rescue.
+ * answer, comes back after a restart or a reorg, and is forgotten only when it is beyond rescue, or settled with many settled after it.
  */
 import { TxError } from '@kvchain/core/checks'
-import type { Transaction } from '@kvchain/core/transaction'
+import { type Transaction, transactionSize } from '@kvchain/core/transaction'
 import type { ChainStep } from '../chain/chain.js'
 import { hex } from '../runtime/hex.js'
 import type { Runtime } from '../runtime/runtime.js'
@@ -14,12 +14,23 @@ import type { PooledTransaction } from './accountQueue.js'
 import { PoolError } from './errors.js'
 import type { Mempool } from './mempool.js'
 
+/** Settled transactions that are still known, since a reorg may be deeper than what counts as settled. */
+export interface KeptLimits {
+  readonly transactions: number
+  readonly bytes: number
+}
+
+/** Some minutes of a client that writes without pause, hours of others. Beyond it, those that settled first are forgotten. */
+export const KEPT: KeptLimits = { transactions: 10_000, bytes: 16 << 20 }
+
 export interface OwnTransactionsDeps {
   readonly runtime: Runtime
   readonly mempool: Mempool
   readonly journal: Journal
-  /** Confirmations at which a transaction is forgotten. */
+  /** Confirmations from which on a transaction may be forgotten. */
   readonly settleDepth: number
+  /** KEPT unless said otherwise. */
+  readonly kept?: KeptLimits
   readonly tipHeight: () => number
   readonly location: (txid: Uint8Array) => TransactionLocation | undefined
 }
@@ -76,15 +87,17 @@ export class OwnTransactions extends BaseService {
 
   /** Called when the tip stands still again: what a reorg or a full pool threw out gets another try. */
   async onTip(height: number): Promise<void> {
-    const settled: string[] = []
+    const settled: OwnTransaction[] = []
+    const over: OwnTransaction[] = []
     for (const [txid, own] of this.own) {
-      if (own.endedAt !== undefined && height - own.endedAt + 1 >= this.deps.settleDepth) settled.push(txid)
+      const isOld = own.endedAt !== undefined && height - own.endedAt + 1 >= this.deps.settleDepth
+      if (isOld) (own.confirmed ? settled : over).push(own)
       else if (!own.confirmed) this.retry(txid, own, height)
     }
-    if (settled.length === 0) return
-    const txids = settled.map((txid) => this.own.get(txid)?.transaction.txid).filter((txid) => txid !== undefined)
-    for (const txid of settled) this.own.delete(txid)
-    await this.deps.journal.remove(txids)
+    over.push(...surplus(settled, this.deps.kept ?? KEPT))
+    if (over.length === 0) return
+    for (const { transaction } of over) this.own.delete(hex(transaction.txid))
+    await this.deps.journal.remove(over.map(({ transaction }) => transaction.txid))
   }
 
   private retry(txid: string, own: OwnTransaction, height: number): void {
@@ -109,8 +122,23 @@ export class OwnTransactions extends BaseService {
       this.own.set(hex(transaction.txid), { transaction, endedAt: place?.height, confirmed: place !== undefined })
     }
     await this.onTip(this.deps.tipHeight())
-    if (this.own.size > 0) this.log.info({ transactions: this.own.size }, 'own unsettled transactions found')
+    const { length } = this.waiting()
+    if (length > 0) this.log.info({ transactions: length }, 'own transactions wait for a block')
   }
 
   protected async onStop(): Promise<void> {}
+}
+
+/** Those of the lowest blocks, as many as are too many. */
+function surplus(settled: OwnTransaction[], { transactions, bytes }: KeptLimits): OwnTransaction[] {
+  let left = settled.reduce((sum, { transaction }) => sum + transactionSize(transaction), 0)
+  if (settled.length <= transactions && left <= bytes) return []
+  settled.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0))
+  let count = 0
+  for (const { transaction } of settled) {
+    if (settled.length - count <= transactions && left <= bytes) break
+    left -= transactionSize(transaction)
+    count++
+  }
+  return settled.slice(0, count)
 }

@@ -1,5 +1,5 @@
 /**
- * Own transactions that are not settled yet. Owns the promise that what the daemon accepted survives a crash: `add` resolves once
+ * Own transactions that may have to be sent again. Owns the promise that what the daemon accepted survives a crash: `add` resolves once
  * the transaction is on disk. Waiting additions share one synced batch.
  */
 import { equalBytes } from '@kvchain/core/bytes'

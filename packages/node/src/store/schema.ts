@@ -14,7 +14,7 @@
  *   U hash(32)              undo of a block of the main chain
  *   N page key(33)          bucket of the state tree: path(32) and digest(32) of each leaf
  *   S page key(33)          shelf of the state tree: its hash, and which buckets it has
- *   J txid(32)              own transaction that is not settled yet
+ *   J txid(32)              own transaction that may have to be sent again
  *   P                       addresses of peers
  *   P "bans"                who is shut out
  *   R number(4)             a reorg that was seen, as JSON

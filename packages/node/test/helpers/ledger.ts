@@ -17,7 +17,7 @@ import { type KeyPair, keyPairFromSeed, sha256, signMessage } from '@kvchain/nod
 import { VerifyPool } from '@kvchain/node/crypto/verifyPool'
 import { composeLedger } from '@kvchain/node/ledgerParts'
 import type { Mempool, PoolLimits } from '@kvchain/node/mempool/mempool'
-import type { OwnTransactions } from '@kvchain/node/mempool/ownTransactions'
+import type { KeptLimits, OwnTransactions } from '@kvchain/node/mempool/ownTransactions'
 import { TemplateBuilder } from '@kvchain/node/miner/template'
 import { hex } from '@kvchain/node/runtime/hex'
 import { type Runtime, silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
@@ -97,6 +97,7 @@ export class TestLedger {
     folder?: string,
     limits?: PoolLimits,
     cacheBytes = 1 << 20,
+    kept?: KeptLimits,
   ): Promise<TestLedger> {
     const runtime = systemRuntime(silentLog)
     const place = folder ?? mkdtempSync(join(tmpdir(), 'kvchain-test-'))
@@ -107,7 +108,11 @@ export class TestLedger {
     await verifier.start()
     const fatal: unknown[] = []
     const { store, chain, mempool, own } = composeLedger(
-      { network, genesis, treeCacheBytes: cacheBytes, ...(limits === undefined ? {} : { poolLimits: limits }) },
+      {
+        ...{ network, genesis, treeCacheBytes: cacheBytes },
+        ...(limits === undefined ? {} : { poolLimits: limits }),
+        ...(kept === undefined ? {} : { kept }),
+      },
       { runtime, database, verifier, onFatal: (error) => fatal.push(error) },
     )
     try {

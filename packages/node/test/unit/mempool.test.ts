@@ -1,9 +1,10 @@
 /**
  * The mempool on a real ledger: nonce queues, fee order, bounds, replacement, expiry, and what blocks and reorgs do to it. And the own
- * transactions: journalled, back after a restart, forgotten when settled.
+ * transactions: journalled, back after a restart and from lost branches, forgotten when settled long ago.
  */
+import { rmSync } from 'node:fs'
 import { TxError } from '@kvchain/core/checks'
-import type { Transaction } from '@kvchain/core/transaction'
+import { type Transaction, transactionSize } from '@kvchain/core/transaction'
 import type { PooledTransaction } from '@kvchain/node/mempool/accountQueue'
 import { PoolError } from '@kvchain/node/mempool/errors'
 import { LIMITS } from '@kvchain/node/mempool/mempool'
@@ -230,7 +231,14 @@ describe('own transactions', () => {
     return a.own.submit(transaction)
   }
 
-  test('come back after a restart, in order, until they are settled', async () => {
+  /** The txids in the journal, in order. */
+  async function journalled(a: TestLedger): Promise<string[]> {
+    const found: string[] = []
+    for await (const { key } of a.database.scan('journal')) found.push(hex(key).slice(2))
+    return found
+  }
+
+  test('come back after a restart, in order, until a block holds them', async () => {
     const a = await ledger()
     open.pop()
     for (const nonce of [0, 1, 2]) await submit(a, a.put('k', `${nonce}`, { from: 1, nonce }))
@@ -239,15 +247,36 @@ describe('own transactions', () => {
     await b.mine(2)
     expect(b.get('k')).toBe('2')
     const c = await b.reopen()
+    open.push(c)
     expect(c.mempool.size).toBe(0)
     expect(c.own.waiting()).toEqual([])
-    await c.mine(2)
-    await c.own.onTip(c.chain.tip.header.height)
-    const d = await c.reopen()
-    open.push(d)
-    const left: unknown[] = []
-    for await (const record of d.database.scan('journal')) left.push(record)
-    expect(left).toEqual([])
+  })
+
+  test('are kept when they are settled, and forgotten from the lowest block on when they are too many', async () => {
+    const a = await ledger()
+    open.pop()
+    const own = [0, 1, 2, 3].map((nonce) => a.put('k', `${nonce}`, { from: 1, nonce }))
+    for (const transaction of own) {
+      await submit(a, transaction)
+      await a.mine()
+    }
+    await a.mine(2)
+    await a.own.onTip(a.chain.tip.header.height)
+    expect(await journalled(a)).toEqual(txids(...own).sort())
+    await a.leave()
+    const bytes = 2 * transactionSize(own[0] ?? expect.fail())
+    for (const [kept, left] of [
+      [{ transactions: 3, bytes: 2 * bytes }, own.slice(1)],
+      [{ transactions: 3, bytes }, own.slice(2)],
+      [{ transactions: 0, bytes }, []],
+    ] as const) {
+      const b = await TestLedger.open(a.network, a.folder, LIMITS, 1 << 20, kept)
+      open.push(b)
+      expect(await journalled(b)).toEqual(txids(...left).sort())
+      await b.leave()
+      open.pop()
+    }
+    rmSync(a.folder, { recursive: true })
   })
 
   test('are not dropped for others, however full it is: their account nonces would be given out again', async () => {
@@ -289,6 +318,21 @@ describe('own transactions', () => {
     for (const block of await b.mine(2)) await a.chain.addBlock(block, 'test')
     a.mempool.expire()
     expect(selected(a).sort()).toEqual(txids(first, second).sort())
+  })
+
+  test('come back from a lost branch on which they were settled, even into a full pool', async () => {
+    const limits = { ...LIMITS, transactions: 1 }
+    const [a, b] = [await TestLedger.open(easyNetwork(), undefined, limits), await ledger()]
+    open.push(a)
+    const [first, second] = [a.put('k', 'v', { from: 1, nonce: 0 }), a.put('l', 'v', { from: 2, nonce: 0 })]
+    await submit(a, first)
+    await a.mine(a.network.policy.settleDepth)
+    await a.own.onTip(a.chain.tip.header.height)
+    await submit(a, second)
+    for (const block of await b.mine(a.network.policy.settleDepth + 1)) await a.chain.addBlock(block, 'b')
+    expect(a.get('k')).toBeUndefined()
+    expect(selected(a).sort()).toEqual(txids(first, second).sort())
+    expect(a.mempool.nextNonce(account(1).publicKey)).toBe(1)
   })
 
   test('survive the branch that held them', async () => {
