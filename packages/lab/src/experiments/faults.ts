@@ -16,7 +16,7 @@ export async function faults(options: FaultsOptions, bench: Bench): Promise<Repo
         'a fault the victims are killed (kill -9) or stopped (SIGSTOP); after another they are started or continued. ' +
         'Writers of a daemon that is away wait for it.',
       'Byzantine: a hostile program takes the place of each victim, which is killed. It is connected with every daemon that is left, and misbehaves in all of the ways of the second table at ' +
-        'once, each under a peer id of its own. When it is gone, the victims are started again. banned is how many of these peers a daemon banned.',
+        'once, each under a peer id of its own. When it is gone, the victims are started again. banned is how many of these peers a daemon banned, connected how many were not even hung up on.',
       'A write is lost when a daemon had accepted it and it is not on every daemon at the end. One lost write fails the experiment.',
     ],
     settings: { daemons: options.nodes, 'each phase': `${options.phaseSeconds} s`, faults: options.kinds.join(', ') },
@@ -52,12 +52,12 @@ function bannedOf(hostile: readonly HostileResult[]): string {
 /** None where no fault was byzantine. */
 function hostileTables(results: readonly FaultResult[]): Table[] {
   const rows = results.flatMap(({ name, hostile }) =>
-    hostile.map(({ behaviour, peers, sent, banned, reasons }) => [
-      ...[name, behaviour, peers, sent, banned, reasons.join(', ') || '-'],
+    hostile.map(({ behaviour, peers, sent, connected, banned, reasons }) => [
+      ...[name, behaviour, peers, sent, connected, banned, reasons.join(', ') || '-'],
     ]),
   )
   if (rows.length === 0) return []
-  const columns = ['fault', 'behaviour', 'peers', 'sent', 'banned', 'for'].map((name) => ({ name }))
+  const columns = ['fault', 'behaviour', 'peers', 'sent', 'connected', 'banned', 'for'].map((name) => ({ name }))
   return [{ name: 'faults-hostile', title: 'What the hostile peers did, and who was banned', columns, rows }]
 }
 

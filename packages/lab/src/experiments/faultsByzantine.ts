@@ -34,7 +34,9 @@ export interface HostileResult {
   readonly peers: number
   /** Messages, blocks or transactions, of all of them. */
   readonly sent: number
-  /** Of the peers, those that a daemon banned. */
+  /** Of the peers, those that some daemon was still connected with at the end. */
+  readonly connected: number
+  /** Those that some daemon banned. The others it may have hung up on: half of the points that make a ban are enough for that. */
   readonly banned: number
   /** Why, each reason once. */
   readonly reasons: readonly string[]
@@ -76,18 +78,21 @@ export class Coalition {
     throw failed.reason
   }
 
-  /** Ends them all. What they did, and whom of them the daemons banned, behaviour by behaviour. */
+  /** Ends them all. What they did, and what the daemons did about them, behaviour by behaviour. */
   async end(daemons: readonly Daemon[]): Promise<HostileResult[]> {
+    const seen = await Promise.all(daemons.map(({ client }) => client.call('net_peers', {})))
+    const connected = new Set(seen.flatMap(({ peers }) => peers.map(({ peerId }) => peerId)))
     const ended = await Promise.all(this.places.map((place) => place.end()))
     const answers = await Promise.all(daemons.map(({ client }) => client.call('net_bans', {})))
     const bans = answers.flatMap((answer) => answer.bans)
     return this.names.map((behaviour, act) => {
-      const ids = new Set(this.places.map(({ peers }) => peers[act]?.peerId))
+      const ids = new Set(this.places.map(({ peers }) => peers[act]?.peerId ?? ''))
       const theirs = bans.filter(({ target }) => ids.has(target))
       return {
         behaviour,
         peers: ids.size,
         sent: ended.reduce((sum, counts) => sum + (counts[act]?.sent ?? 0), 0),
+        connected: [...ids].filter((id) => connected.has(id)).length,
         banned: new Set(theirs.map(({ target }) => target)).size,
         reasons: [...new Set(theirs.map(({ reason }) => reason))].sort(),
       }

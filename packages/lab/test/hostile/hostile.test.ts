@@ -90,7 +90,11 @@ test('in the place of a daemon: all at once, and who was banned is counted', asy
     expect(noise).toMatchObject({ behaviour: 'malformed', banned: 1 })
     expect(noise?.sent).toBeGreaterThan(0)
     expect(noise?.reasons.length).toBeGreaterThan(0)
-    expect(results.find(({ behaviour }) => behaviour === 'spam')).toMatchObject({ banned: 0, reasons: [] })
+    expect(results.find(({ behaviour }) => behaviour === 'spam')).toMatchObject({
+      connected: 1,
+      banned: 0,
+      reasons: [],
+    })
   } finally {
     await coalition.stop()
   }
