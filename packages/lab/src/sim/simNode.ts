@@ -2,10 +2,10 @@
  * One simulated node over all its lives: the daemon's own database, chain, mempool, peers, relay, sync and miner, put together as the daemon does, over a
  * virtual clock, disk and network. Owns its disk and keys, and how it starts, stops and crashes.
  */
+import { parseOperations } from '@kvchain/client/operations'
 import { fromUtf8 } from '@kvchain/core/bytes'
 import type { Genesis } from '@kvchain/core/genesis'
 import type { Network } from '@kvchain/core/params'
-import { valueDigest } from '@kvchain/core/transaction'
 import type { Chain } from '@kvchain/node/chain/chain'
 import type { ChainNode } from '@kvchain/node/chain/headerTree'
 import { type KeyPair, sha256 } from '@kvchain/node/crypto/sodium'
@@ -271,18 +271,10 @@ export class SimNode {
    * time.
    */
   async put(key: string, value: string, account: KeyPair = this.options.account): Promise<string> {
-    const bytes = fromUtf8(value)
-    const operation = {
-      kind: 'put',
-      key: fromUtf8(key),
-      expect: { kind: 'any' },
-      valueDigest: valueDigest(sha256, bytes),
-      valueLength: bytes.length,
-      access: { kind: 'keep' },
-    } as const
     const { ledger, writer } = this.up
     const own = account === this.options.account ? writer : new Writer({ ...ledger, account })
-    const { txid } = await own.write({ operations: [operation], values: [bytes] }, {})
+    const { addressPrefix } = this.options.network.params
+    const { txid } = await own.write(parseOperations(sha256, [{ op: 'put', key, value }], addressPrefix), {})
     this.deps.observer.accepted(this, txid)
     return txid
   }

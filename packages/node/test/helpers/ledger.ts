@@ -5,13 +5,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseOperations } from '@kvchain/client/operations'
 import { toAddress } from '@kvchain/core/address'
 import type { Block } from '@kvchain/core/block'
 import { fromUtf8 } from '@kvchain/core/bytes'
 import { type Genesis, makeGenesis } from '@kvchain/core/genesis'
 import { headerHash } from '@kvchain/core/header'
 import { type ConsensusParams, type Network, parseNetwork } from '@kvchain/core/params'
-import { type Operation, signTransaction, type Transaction, valueDigest } from '@kvchain/core/transaction'
+import { type Operation, signTransaction, type Transaction } from '@kvchain/core/transaction'
 import type { Chain, ChainStep } from '@kvchain/node/chain/chain'
 import { type KeyPair, keyPairFromSeed, sha256, signMessage } from '@kvchain/node/crypto/sodium'
 import { VerifyPool } from '@kvchain/node/crypto/verifyPool'
@@ -163,16 +164,9 @@ export class TestLedger {
   }
 
   put(key: string, value: string, options: TransactionOptions): Transaction {
-    const bytes = fromUtf8(value)
-    const operation = {
-      kind: 'put',
-      key: fromUtf8(key),
-      expect: { kind: 'any' },
-      valueDigest: valueDigest(sha256, bytes),
-      valueLength: bytes.length,
-      access: { kind: 'keep' },
-    } as const
-    return this.sign([operation], [bytes], options)
+    const { addressPrefix } = this.network.params
+    const { operations, values } = parseOperations(sha256, [{ op: 'put', key, value }], addressPrefix)
+    return this.sign(operations, values, options)
   }
 
   /** Takes transactions into the mempool; every one must be welcome. */
