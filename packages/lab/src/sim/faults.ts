@@ -73,6 +73,25 @@ export function faultText({ atMs, forMs, ...what }: Fault): string {
   return `${span}: ${kind} ${JSON.stringify(rest)}`
 }
 
+/** The fault in a world with fewer nodes, given where each of them is now; undefined when it happens to none that is left. */
+export function faultAmong(fault: Fault, places: ReadonlyMap<number, number>): Fault | undefined {
+  switch (fault.kind) {
+    case 'crash':
+    case 'stop': {
+      const node = places.get(fault.node)
+      return node === undefined ? undefined : { ...fault, node }
+    }
+    case 'partition':
+      return { ...fault, groups: fault.groups.map((group) => group.flatMap((node) => places.get(node) ?? [])) }
+    case 'cut': {
+      const [from, to] = [places.get(fault.from), places.get(fault.to)]
+      return from === undefined || to === undefined ? undefined : { ...fault, from, to }
+    }
+    default:
+      return fault
+  }
+}
+
 /** Has a plan happen from now on. */
 export function playFaults(world: World, faults: readonly Fault[]): void {
   for (const fault of faults) {

@@ -1,16 +1,21 @@
 /**
- * The program of the simulator: `node packages/lab/dist/sim/main.js scenario --seed N [--count M]` plays the scenarios of seeds as the tests do, and says what
- * each is; `node packages/lab/dist/sim/main.js scale --nodes N --hours H --seed S` runs one large world and says how it goes.
+ * The program of the simulator: plays the scenarios of seeds as the tests do, says what each is, finds the shortest that still fails; and runs one large world and
+ * says how it goes. See USAGE.
  */
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { KvError } from '@kvchain/core/errors'
 import { LabError } from '../errors.js'
-import { runScale, type ScaleOptions } from './scale.js'
-import { drawScenario, playScenario, scenarioText } from './scenario.js'
+import { cutScenario, parseCut } from './cut.js'
+import { runScale } from './scale.js'
+import { drawScenario, PROGRAM, playScenario, type Scenario, scenarioText } from './scenario.js'
+import { playSeeds } from './seeds.js'
+import { shorten } from './shorten.js'
 
-const USAGE =
-  'usage: main.js scenario --seed N [--count M] | main.js scale [--nodes N] [--hours H] [--seed S] [--interval SECONDS] [--writes PER-MINUTE]'
+const USAGE = `usage: main.js scenario --seed N [--nodes I,J] [--faults I,J] [--writes I,J] [--trouble MS]   one scenario, or a part of it
+       main.js seeds [--seed N] [--count M]                                         M of them from N on: 10,000 from 1
+       main.js shorten --seed N                                                     the least of it that still fails
+       main.js scale [--nodes N] [--hours H] [--seed S] [--interval SECONDS] [--writes PER-MINUTE]`
 
 function number(text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback
@@ -19,31 +24,48 @@ function number(text: string | undefined, fallback: number): number {
   throw new LabError('lab-options', `${text} is no number above 0; ${USAGE}`)
 }
 
-async function scenarios(first: number, count: number): Promise<void> {
-  for (let seed = first; seed < first + count; seed++) {
-    const scenario = drawScenario(seed)
-    process.stdout.write(`seed ${seed}: ${scenarioText(scenario).join('\n  ')}\n`)
-    const result = await playScenario(scenario)
-    process.stdout.write(`  ${JSON.stringify(result)}\n`)
-  }
+const print = (line: string) => process.stdout.write(`${line}\n`)
+
+async function playOne(scenario: Scenario): Promise<void> {
+  print(scenarioText(scenario).join('\n  '))
+  print(`  ${JSON.stringify(await playScenario(scenario))}`)
+}
+
+async function shortenSeed(seed: number): Promise<void> {
+  const cut = await shorten(() => drawScenario(seed), { print })
+  const scenario = cutScenario(drawScenario(seed), cut)
+  print(`${scenarioText(scenario).join('\n  ')}\n${PROGRAM} ${scenario.command}`)
 }
 
 async function run(args: string[]): Promise<void> {
-  const names = ['seed', 'count', 'nodes', 'hours', 'interval', 'writes'] as const
+  const names = ['seed', 'count', 'nodes', 'hours', 'interval', 'writes', 'faults', 'trouble'] as const
   const [command, ...rest] = args
   const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]))
-  const { values } = parseArgs({ args: rest, options })
-  const value = (name: (typeof names)[number], fallback: number) => number(values[name]?.toString(), fallback)
-  if (command === 'scenario') return scenarios(value('seed', 1), value('count', 1))
-  if (command !== 'scale') throw new LabError('lab-options', USAGE)
-  const scale: ScaleOptions = {
-    seed: value('seed', 1),
-    nodes: value('nodes', 100),
-    hours: value('hours', 24),
-    intervalMs: value('interval', 30) * 1_000,
-    writesPerMinute: value('writes', 2),
+  const parsed = parseArgs({ args: rest, options }).values
+  const values = Object.fromEntries(names.map((name) => [name, parsed[name]?.toString()]))
+  const value = (name: (typeof names)[number], fallback: number) => number(values[name], fallback)
+  const seed = value('seed', 1)
+  switch (command) {
+    case 'scenario':
+      return playOne(cutScenario(drawScenario(seed), parseCut(values)))
+    case 'seeds':
+      return playSeeds(seed, value('count', 10_000), print)
+    case 'shorten':
+      return shortenSeed(seed)
+    case 'scale':
+      return runScale(
+        {
+          seed,
+          nodes: value('nodes', 100),
+          hours: value('hours', 24),
+          intervalMs: value('interval', 30) * 1_000,
+          writesPerMinute: value('writes', 2),
+        },
+        print,
+      )
+    default:
+      throw new LabError('lab-options', USAGE)
   }
-  await runScale(scale, (line) => process.stdout.write(`${line}\n`))
 }
 
 try {

@@ -1,9 +1,7 @@
 /** One large world for long, with writes all the time and checks now and then: how far one machine gets, and that all agree at the end. */
 import { Random } from '../difficulty/random.js'
-import { LabError } from '../errors.js'
 import { Checks } from './checks.js'
 import { below } from './runtime.js'
-import { restText } from './scenario.js'
 import { makeWorld, type World } from './world.js'
 
 export interface ScaleOptions {
@@ -50,20 +48,9 @@ export async function runScale(options: ScaleOptions, print: (line: string) => v
     checks.full()
     print(progress(world, began))
   }
-  await rest(world)
+  await world.rest(REST_MS)
   checks.atRest()
   print(`${progress(world, began)}; all agree, ${world.accepted.size} writes, events ${world.events.hash}`)
-}
-
-async function rest(world: World): Promise<void> {
-  const latestMs = world.nowMs + REST_MS
-  const isAtRest = () =>
-    new Set(world.nodes.map(({ tipHash }) => tipHash)).size === 1 &&
-    world.nodes.every(({ ledger }) => !ledger.chain.isCommitting && ledger.mempool.size === 0)
-  while (!isAtRest()) {
-    if (world.nowMs > latestMs) throw new LabError('lab-broken', `the nodes do not agree at the end:${restText(world)}`)
-    await world.run(world.nowMs + 100)
-  }
 }
 
 function progress(world: World, began: number): string {

@@ -10,7 +10,7 @@ import { keyPairFromSeed, sha256 } from '@kvchain/node/crypto/sodium'
 import type { LedgerParts } from '@kvchain/node/ledgerParts'
 import { LIMITS, type PoolLimits } from '@kvchain/node/mempool/mempool'
 import { peerIdOfSeed } from '@kvchain/node/net/host'
-import { hex } from '@kvchain/node/runtime/hex'
+import { hex, unhex } from '@kvchain/node/runtime/hex'
 import { Random } from '../difficulty/random.js'
 import { LabError } from '../errors.js'
 import type { Byzantine } from './byzantine.js'
@@ -56,6 +56,8 @@ export interface SolvedBlock {
   readonly atMs: number
 }
 
+/** How often is looked whether there is rest, in virtual milliseconds. */
+const LOOK_MS = 100
 const EASY = `0${'f'.repeat(63)}`
 
 /** The network of simulations; `changes` goes over it. */
@@ -238,6 +240,43 @@ export class World {
   async until(what: string, holds: () => boolean, maxMs: number): Promise<void> {
     await this.loop.run(this.nowMs + maxMs, this.onEvent, holds)
     if (!holds()) throw new LabError('lab-timeout', `${what} took more than ${maxMs} ms of virtual time`)
+  }
+
+  /**
+   * Lets time pass until all honest nodes run and have one tip, with every accepted write on it. Returns how long that took, in virtual milliseconds. Throws
+   * LabError `lab-broken` after `maxMs`.
+   */
+  async rest(maxMs: number): Promise<number> {
+    const startMs = this.nowMs
+    while (!this.isAtRest()) {
+      if (this.nowMs - startMs >= maxMs) {
+        throw new LabError('lab-broken', `seed ${this.options.seed}: no rest within ${maxMs} ms${this.nodesText()}`)
+      }
+      await this.run(this.nowMs + LOOK_MS)
+    }
+    return this.nowMs - startMs
+  }
+
+  private isAtRest(): boolean {
+    const honest = this.nodes.filter(({ isHonest }) => isHonest)
+    const ledgers = honest.map(({ running }) => running?.ledger)
+    if (ledgers.some((ledger) => ledger === undefined || ledger.chain.isCommitting)) return false
+    if (new Set(honest.map(({ tipHash }) => tipHash)).size > 1) return false
+    return [...this.accepted.keys()].every((txid) => ledgers[0]?.store.isIndexed(unhex(txid)) === true)
+  }
+
+  /** Where everybody stands, for whoever has to find out why. */
+  private nodesText(): string {
+    const lines = this.nodes.map(({ index, running }) => {
+      if (running === undefined) return `\nnode ${index}: down`
+      const { chain, store, mempool } = running.ledger
+      const missing = [...this.accepted.keys()].filter((txid) => !store.isIndexed(unhex(txid))).length
+      const peers = running.transport.host.peerIds().length
+      const { height } = chain.tip.header
+      const tip = hex(chain.tip.hash).slice(0, 8)
+      return `\nnode ${index}: height ${height} ${tip}, ${peers} peers, ${mempool.size} pooled, ${missing} missing`
+    })
+    return lines.join('')
   }
 
   /** Has `action` happen later, as an event of nobody's. */

@@ -37,12 +37,7 @@ async function live(byzantine: Byzantine): Promise<World> {
     if (i === 15) await world.finish(world.restart(3))
     await world.run(world.nowMs + MINUTE_MS / 2)
   }
-  const isAtRest = () => {
-    const nodes = world.nodes.slice(0, TRAITOR)
-    const isOne = new Set(nodes.map(({ tipHash }) => tipHash)).size === 1
-    return isOne && nodes.every(({ ledger }) => ledger.mempool.size === 0 && !ledger.chain.isCommitting)
-  }
-  for (let i = 0; i < 600 && !isAtRest(); i++) await world.run(world.nowMs + 1_000)
+  await world.rest(10 * MINUTE_MS)
   checks.atRest()
   expect(world.accepted.size).toBe(20)
   return world

@@ -6,7 +6,6 @@ import { toHex } from '@kvchain/core/bytes'
 import { unhex } from '@kvchain/node/runtime/hex'
 import { Random } from '../../difficulty/random.js'
 import type { Table } from '../../difficulty/table.js'
-import { LabError } from '../../errors.js'
 import { bars } from '../../plots.js'
 import { BEHAVIOURS } from '../../sim/behaviours.js'
 import { Checks } from '../../sim/checks.js'
@@ -85,7 +84,7 @@ async function suffer(
   const endMs = world.nowMs
   const store = world.node(0).up.ledger.store
   const inTime = txids.filter((txid) => store.isIndexed(unhex(txid))).length
-  const restMs = await rest(world, honest)
+  const restMs = await world.rest(MAX_REST_MS)
   checks.atRest()
   const minutes = (endMs - startMs) / 60_000
   return {
@@ -96,21 +95,6 @@ async function suffer(
     restSeconds: restMs / 1_000,
     theirBlocks: theirsOf(world, honest),
   }
-}
-
-/** Until the honest nodes agree and nothing waits. Returns how long that took. */
-async function rest(world: World, honest: number): Promise<number> {
-  const startMs = world.nowMs
-  const nodes = world.nodes.slice(0, honest)
-  const isAtRest = () => {
-    const isOne = new Set(nodes.map(({ tipHash }) => tipHash)).size === 1
-    return isOne && nodes.every(({ up: { ledger } }) => ledger.mempool.size === 0 && !ledger.chain.isCommitting)
-  }
-  while (!isAtRest()) {
-    if (world.nowMs - startMs > MAX_REST_MS) throw new LabError('lab-broken', 'the honest nodes do not come to rest')
-    await world.run(world.nowMs + 100)
-  }
-  return world.nowMs - startMs
 }
 
 function theirsOf(world: World, honest: number): number {
