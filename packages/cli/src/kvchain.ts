@@ -122,9 +122,12 @@ function withDaemon(command: Command): Command {
   return command
     .option('--network <name|file>', 'dev, lan, public, or a network file (dev)')
     .option('--data-dir <dir>', 'where everything is kept (~/.kvchain/NETWORK)')
-    .option('--listen <multiaddr>', 'address to listen on; may be repeated', collect)
+    .option('--listen <multiaddr>', 'address to listen on, or none; may be repeated', collect)
     .option('--bootstrap <multiaddr>', 'member to connect to at first; may be repeated', collect)
     .option('--no-mdns', 'do not look for members on the LAN')
+    .option('--announce <multiaddr>', 'address that a router forwards to it, told to others; may be repeated', collect)
+    .option('--relay <multiaddr>', 'relay to be reached through, with its peer id; may be repeated', collect)
+    .option('--relay-service', 'be a relay for members that nobody can dial')
     .option('--no-peer-exchange', 'connect to nobody that others tell of or that was met before, and tell nobody')
     .option(
       '--allow <peer|addresses>',

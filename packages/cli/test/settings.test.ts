@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readSettings } from '@kvchain/cli/daemon/settings'
+import { readSettings, toConfig } from '@kvchain/cli/daemon/settings'
 import { CliError } from '@kvchain/cli/exits'
 import { spellOut } from '@kvchain/cli/parsing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -148,4 +148,20 @@ test('a value that may be left out is taken after = alone, and not after --', ()
   expect(spellOut(['put', 'k', 'v', '--wait=3'], defaults)).toEqual(['put', 'k', 'v', '--wait=3'])
   expect(spellOut(['put', '--', '--wait', 'v'], defaults)).toEqual(['put', '--', '--wait', 'v'])
   expect(spellOut(['toString', '__proto__'], defaults)).toEqual(['toString', '__proto__'])
+})
+
+test('relays and announced addresses are lists in every way of saying them; none is nowhere to listen', async () => {
+  const said = { announce: ['/a', '/b'], relay: ['/c'], relayService: true, listen: [] }
+  const file = await config({ announce: ['/a', '/b'], relay: '/c', 'relay-service': true, listen: 'none' })
+  const env = {
+    KVCHAIN_ANNOUNCE: '/a,/b',
+    KVCHAIN_RELAY: '/c',
+    KVCHAIN_RELAY_SERVICE: '1',
+    KVCHAIN_LISTEN: 'none',
+  }
+  expect(readSettings({ ...said, listen: ['none'] }, {}, '/cwd')).toMatchObject(said)
+  expect(readSettings({}, env, '/cwd')).toMatchObject(said)
+  expect(readSettings({ config: file }, {}, '/cwd')).toMatchObject(said)
+  expect(readSettings({ config: await config(toConfig(said)) }, {}, '/cwd')).toMatchObject(said)
+  expect(readSettings({ listen: ['none', '/a'] }, {}, '/cwd').listen).toEqual(['none', '/a'])
 })

@@ -50,6 +50,12 @@ export interface NodeOptions {
   readonly listen: readonly string[]
   readonly bootstrap: readonly string[]
   readonly mdns: boolean
+  /** Addresses told to others as its own, besides those that it listens on: forwarded to it by a router. */
+  readonly announce?: readonly string[]
+  /** Multiaddrs with peer ids of relays, which it is connected to and reached through. */
+  readonly relays?: readonly string[]
+  /** Whether it passes connections on to members that nobody can dial. Default false. */
+  readonly relayService?: boolean
   /** Whether it connects to peers that others tell of or that it met before, and tells others of its own. Default true. */
   readonly peerExchange?: boolean
   /** Peer ids, IP addresses and ranges of those: with any, nobody else is let in or dialled. */
@@ -190,6 +196,9 @@ export class KvNode extends BaseService {
         identity: identity.peerSeed,
         listen: options.listen,
         mdns: options.mdns,
+        announce: options.announce ?? [],
+        relays: options.relays ?? [],
+        relayService: options.relayService ?? false,
         maxConnections: MAX_CONNECTIONS,
         psk: options.psk === undefined ? undefined : await readPsk(options.psk),
       },
@@ -200,7 +209,7 @@ export class KvNode extends BaseService {
     const { sync, relay, peers } = await makePeering(
       {
         network: options.network,
-        bootstrap: options.bootstrap,
+        bootstrap: [...options.bootstrap, ...(options.relays ?? [])],
         maxPeers: MAX_PEERS / 2,
         maxInbound: MAX_INBOUND,
         exchange: options.peerExchange ?? true,

@@ -21,6 +21,12 @@ export interface Settings {
   readonly listen?: readonly string[]
   readonly bootstrap: readonly string[]
   readonly mdns: boolean
+  /** Addresses told to others, besides those that it listens on. */
+  readonly announce?: readonly string[]
+  /** Addresses of relays that it is reached through. */
+  readonly relay?: readonly string[]
+  /** Whether it is a relay for others. */
+  readonly relayService?: boolean
   /** Whether peers are told of by others, and remembered. */
   readonly peerExchange: boolean
   /** Peer ids, addresses and ranges of those. */
@@ -98,12 +104,23 @@ const SETTINGS: { readonly [K in keyof Complete]: Setting<Complete[K]> } = {
   },
   dataDir: { read: path, schema: TEXT, help: 'where everything is kept; ~/.kvchain/NETWORK when left out' },
   listen: {
-    read: (texts) => texts,
+    read: (texts) => (texts.length === 1 && texts[0] === 'none' ? [] : texts),
     schema: TEXTS,
-    help: 'multiaddrs to listen on; what the network suggests when left out',
+    help: 'multiaddrs to listen on, or none; what the network suggests when left out',
   },
   bootstrap: { read: (texts) => texts, schema: TEXTS, help: 'multiaddrs of members to connect to at first' },
   mdns: { read: yesNo, schema: YES_NO, help: 'whether to look for members on the LAN' },
+  announce: {
+    read: (texts) => texts,
+    schema: TEXTS,
+    help: 'multiaddrs told to others as its own, besides those that it listens on: what a router forwards to it',
+  },
+  relay: {
+    read: (texts) => texts,
+    schema: TEXTS,
+    help: 'multiaddrs with peer ids of relays to be reached through',
+  },
+  relayService: { read: yesNo, schema: YES_NO, help: 'whether to be a relay for members that nobody can dial' },
   peerExchange: {
     read: yesNo,
     schema: YES_NO,
@@ -192,7 +209,7 @@ export function configSchema(): object {
   }
 }
 
-const LISTS: readonly string[] = ['listen', 'bootstrap', 'allow', 'deny']
+const LISTS: readonly string[] = ['listen', 'bootstrap', 'announce', 'relay', 'allow', 'deny']
 /** True unless said otherwise: their flags, and their names in a file, may begin with `no-`. */
 export const NEGATABLE = ['mdns', 'peerExchange'] as const
 

@@ -93,6 +93,8 @@ describe('kvchain daemon', () => {
     ['a network file that is none', ['--network', '/etc/hostname'], 1],
     ['a bad address to listen on', ['--listen', 'here'], 1],
     ['a bad bootstrap address', ['--bootstrap', 'there'], 1],
+    ['a relay without its peer id', ['--relay', '/ip4/192.0.2.1/tcp/9000'], 1],
+    ['a bad address to announce', ['--announce', '/ip4/0.0.0.0/tcp/9000'], 1],
     ['a bad number of threads', ['--miner-threads', 'many'], 2],
     ['a bad log level', ['--log-level', 'loud'], 2],
     ['a config file that is none', ['--config', '/nonexistent'], 1],

@@ -131,6 +131,8 @@ export function gossipRouter(networkId: string): (components: GossipSubComponent
     fallbackToFloodsub: false,
     emitSelf: false,
     doPX: false,
+    // A connection through a relay counts as limited.
+    runOnLimitedConnection: true,
     // Judging takes a while: the router hands a message over at once and forwards it when the verdict is reported. It also sees
     // then that the message came, and does not punish the peer for our slowness.
     asyncValidation: true,

@@ -8,9 +8,10 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { assert, type KvError } from '@kvchain/core/errors'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
-import { identify } from '@libp2p/identify'
+import { identify, identifyPush } from '@libp2p/identify'
 import type {
   Connection,
+  ConnectionGater,
   IdentifyResult,
   Libp2p,
   PeerInfo as LibraryPeerInfo,
@@ -26,10 +27,21 @@ import { createLibp2p } from 'libp2p'
 import { AbortError, NetError, OptionsError } from '../runtime/errors.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
-import { badAddress, hostOf, isDialable, isLocal, parseAddress, peerIdOf, withoutPeerId } from './address.js'
+import {
+  badAddress,
+  hostOf,
+  isDialable,
+  isLocal,
+  parseAddress,
+  parseAnnounced,
+  peerIdOf,
+  relayOf,
+  withoutPeerId,
+} from './address.js'
+import { Circuits } from './circuit.js'
 import { Deadline } from './deadline.js'
 import { type GossipRouter, gossipRouter } from './gossip.js'
-import { guardedTcp, MAX_PENDING_INBOUND } from './inbound.js'
+import { Door, guardedTcp, MAX_PENDING_INBOUND } from './inbound.js'
 import { PrivateNetwork } from './privateNetwork.js'
 
 /** What a peer reads about us; the text after the slash is the wire's generation, not the release. */
@@ -56,6 +68,8 @@ const INBOUND_PER_SECOND = 100
 const PING_INTERVAL_MS = 10_000
 const PING_LIMIT_MS = 15_000
 const HOUSEKEEPING_MS = 1_000
+/** How often a relay is asked that had no place. */
+const ASK_RELAYS_MS = 5_000
 /** The library remembers every peer that it ever met; those gone for this long are dropped from its memory. */
 const FORGET_PEERS_MS = 60_000
 /** Addresses kept of what one peer says it listens on. */
@@ -71,6 +85,12 @@ export interface HostOptions {
   /** Multiaddrs; port 0 lets the system choose. */
   readonly listen: readonly string[]
   readonly mdns: boolean
+  /** Addresses told to others as our own, besides those that it listens on. */
+  readonly announce?: readonly string[]
+  /** Addresses of relays, with peer ids, to be reached through: a place at each is asked for whenever it is connected. */
+  readonly relays?: readonly string[]
+  /** Whether it passes connections on to members that nobody can dial. */
+  readonly relayService?: boolean
   readonly maxConnections: number
   /** 32 bytes: only who has them, too, can connect. */
   readonly psk?: Uint8Array | undefined
@@ -81,7 +101,7 @@ export type Direction = 'inbound' | 'outbound'
 export interface PeerInfo {
   readonly peerId: string
   readonly address: string
-  /** 'outbound' if any of the connections to the peer was dialled by us. */
+  /** 'outbound' if the connection was dialled by us: of several, a direct one counts, and of those, one that was. */
   readonly direction: Direction
   readonly connectedForMs: number
   readonly agent?: string
@@ -155,6 +175,7 @@ export class Host extends BaseService {
   private readonly silent = new Map<string, number>()
   private gate: Gate | undefined
   private readonly privateNetwork: PrivateNetwork | undefined
+  private circuits: Circuits | undefined
 
   constructor(
     private readonly options: HostOptions,
@@ -195,8 +216,7 @@ export class Host extends BaseService {
     const now = this.runtime.clock.monotonicMs()
     const found: PeerInfo[] = []
     for (const [peerId, peer] of this.connected_) {
-      const connections = this.connectionsTo(peerId)
-      const best = connections.find((connection) => connection.direction === 'outbound') ?? connections[0]
+      const [best] = this.connectionsTo(peerId)
       if (best === undefined) continue
       found.push({
         peerId,
@@ -220,7 +240,7 @@ export class Host extends BaseService {
 
   /**
    * Addresses without peer id at which a connected peer can be dialled, likeliest first: where we reached it, then what it says it
-   * listens on. Loopback addresses are left out unless the peer is on this machine.
+   * listens on. Loopback addresses are left out unless the peer is on this machine, or behind a relay there.
    */
   listenAddresses(peerId: string): string[] {
     const peer = this.connected_.get(peerId)
@@ -298,6 +318,7 @@ export class Host extends BaseService {
     await this.running.handle(protocol, (stream, connection) => handler(stream, connection.remotePeer.toString()), {
       maxInboundStreams: limits.maxInbound,
       maxOutboundStreams: limits.maxOutbound,
+      runOnLimitedConnection: true,
     })
   }
 
@@ -311,7 +332,11 @@ export class Host extends BaseService {
     if (connection === undefined) {
       throw new NetError('net-unreachable', `there is no connection to peer ${peerId}`, { peerId, reason: 'failed' })
     }
-    return await connection.newStream(protocol, { signal, maxOutboundStreams: maxOutbound })
+    return await connection.newStream(protocol, {
+      signal,
+      maxOutboundStreams: maxOutbound,
+      runOnLimitedConnection: true,
+    })
   }
 
   /** Whether data can still flow over some stream of one of the protocols, opened by us ('outbound') or by the peer. */
@@ -331,7 +356,8 @@ export class Host extends BaseService {
     if (!/^[0-9a-f]{1,32}$/.test(this.networkId))
       throw new OptionsError('a network id is 1 to 32 digits of lower-case hex')
     if (this.options.identity.length !== 32) throw new OptionsError('a peer identity is a seed of 32 bytes')
-    for (const address of this.options.listen) parseAddress(address)
+    for (const address of this.options.listen)
+      if (relayOf(parseAddress(address)) !== undefined) throw badAddress(address)
     this.node = await this.create()
     this.observe(this.node)
     await this.node.handle(this.marker, (stream) => stream.abort(new AbortError('a stream that carries nothing')))
@@ -356,14 +382,22 @@ export class Host extends BaseService {
   }
 
   private async create(): Promise<Libp2p<{ pubsub: GossipRouter }>> {
-    const refused = (peer: PeerId, address?: Multiaddr): boolean =>
-      this.gate?.admitsPeer(peer.toString(), address === undefined ? undefined : hostOf(address)) === false
+    const { listen, announce = [], relays = [], relayService = false } = this.options
+    const circuits = new Circuits({ serve: relayService, relays })
+    this.circuits = circuits
+    const door = new Door()
+    const privateKey = await generateKeyPairFromSeed('Ed25519', this.options.identity)
+    const ownId = peerIdFromPrivateKey(privateKey).toString()
     return await createLibp2p({
       start: false,
-      privateKey: await generateKeyPairFromSeed('Ed25519', this.options.identity),
+      privateKey,
       nodeInfo: { name: 'kvchain', userAgent: AGENT },
-      addresses: { listen: [...this.options.listen] },
-      transports: [guardedTcp()],
+      addresses: {
+        listen: [...listen, ...circuits.listen],
+        appendAnnounce: announce.map((text) => parseAnnounced(text, ownId).toString()),
+        announceFilter: (addresses) => circuits.announced(addresses),
+      },
+      transports: [guardedTcp(door), circuits.transport(door)],
       connectionEncrypters: [noise()],
       streamMuxers: [yamux()],
       ...(this.privateNetwork === undefined ? {} : { connectionProtector: this.privateNetwork.protector }),
@@ -378,21 +412,61 @@ export class Host extends BaseService {
         inboundStreamProtocolNegotiationTimeout: NEGOTIATION_TIMEOUT_MS,
       },
       connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_LIMIT_MS } },
-      connectionGater: {
-        denyInboundConnection: ({ remoteAddr }) => this.gate?.admitsHost(hostOf(remoteAddr) ?? '') === false,
-        denyDialPeer: (peer) => refused(peer),
-        denyOutboundEncryptedConnection: (peer, connection) => {
-          this.privateNetwork?.proven(connection)
-          return refused(peer, connection.remoteAddr)
-        },
-        denyInboundEncryptedConnection: (peer, connection) => {
-          this.privateNetwork?.proven(connection)
-          return refused(peer, connection.remoteAddr) || this.isStranger(peer.toString())
-        },
-      },
+      connectionGater: this.gater(circuits),
       peerDiscovery: this.options.mdns ? [(components) => this.discovery(components)] : [],
-      services: { identify: identify(), ping: ping(), pubsub: gossipRouter(this.networkId) },
+      services: {
+        identify: identify(),
+        // A place at a relay comes and goes while peers are connected.
+        identifyPush: identifyPush(),
+        ping: ping(),
+        pubsub: gossipRouter(this.networkId),
+        ...circuits.services(),
+      },
     })
+  }
+
+  /** Asks the gate at every step of a connection, and before one is passed on. */
+  private gater(circuits: Circuits): ConnectionGater {
+    const refused = (peer: PeerId, address?: Multiaddr): boolean =>
+      this.gate?.admitsPeer(peer.toString(), address === undefined ? undefined : hostOf(address)) === false
+    return {
+      denyInboundConnection: ({ remoteAddr }) => this.gate?.admitsHost(hostOf(remoteAddr) ?? '') === false,
+      denyDialPeer: (peer) => refused(peer),
+      denyOutboundEncryptedConnection: (peer, connection) => {
+        this.privateNetwork?.proven(connection)
+        return refused(peer, connection.remoteAddr)
+      },
+      denyInboundEncryptedConnection: (peer, connection) => {
+        this.privateNetwork?.proven(connection)
+        return refused(peer, connection.remoteAddr) || this.isStranger(peer.toString())
+      },
+      denyInboundRelayedConnection: (_relay, peer) => refused(peer) || this.isStranger(peer.toString()),
+      denyInboundRelayReservation: async (peer) => {
+        if (refused(peer) || !(await this.isMember(peer))) return true
+        const [connection] = this.connectionsTo(peer.toString())
+        const isConnected = (other: PeerId): boolean => this.connectionsTo(other.toString()).length > 0
+        return connection === undefined || !circuits.hasRoomFor(connection, isConnected)
+      },
+      denyOutboundRelayedConnection: async (from, to) => {
+        if (refused(from) || refused(to) || !(await this.isMember(from)) || !(await this.isMember(to))) return true
+        circuits.passingOnTo(to)
+        return false
+      },
+    }
+  }
+
+  /** Whether a peer is of this network. One that has just connected may not have said so yet. */
+  private async isMember(peer: PeerId): Promise<boolean> {
+    const peerId = peer.toString()
+    const deadline = new Deadline(this.runtime, 'a peer to say what it speaks', DIAL_TIMEOUT_MS, this.signal)
+    try {
+      await this.identified(peerId, peerId, deadline)
+      return true
+    } catch {
+      return false
+    } finally {
+      deadline.clear()
+    }
   }
 
   /** Listens to mDNS directly: the host's own discovery event fires once per peer, and a peer that moved must be heard again. */
@@ -401,7 +475,8 @@ export class Host extends BaseService {
     found.addEventListener('peer', (event: CustomEvent<LibraryPeerInfo>) => {
       const peerId = event.detail.id.toString()
       if (peerId === this.node?.peerId.toString()) return
-      const addresses = event.detail.multiaddrs.map(String).slice(0, MAX_ADDRESSES_PER_PEER)
+      const direct = event.detail.multiaddrs.filter((address) => relayOf(address) === undefined)
+      const addresses = direct.map(String).slice(0, MAX_ADDRESSES_PER_PEER)
       if (addresses.length > 0) this.notify((observer) => observer.discovered?.(peerId, addresses))
     })
     return found
@@ -419,14 +494,19 @@ export class Host extends BaseService {
       this.onStranger(peerId)
       return
     }
-    if (this.connected_.has(peerId)) return
     const said = result.signedPeerRecord?.addresses ?? result.listenAddrs
+    const addresses = said.filter(isDialable).slice(0, MAX_ADDRESSES_PER_PEER)
+    const known = this.connected_.get(peerId)
+    if (known !== undefined) {
+      this.connected_.set(peerId, { ...known, addresses })
+      return
+    }
     const agent = result.agentVersion?.slice(0, MAX_AGENT_LENGTH).replace(/[^ -~]/g, '?')
     this.silent.delete(peerId)
     this.connected_.set(peerId, {
       connectedAtMs: this.runtime.clock.monotonicMs(),
       agent,
-      addresses: said.filter(isDialable).slice(0, MAX_ADDRESSES_PER_PEER),
+      addresses,
     })
     this.log.debug({ peerId, address: result.connection.remoteAddr.toString() }, 'peer connected')
     for (const waiter of this.waiters.get(peerId) ?? []) waiter.ready()
@@ -481,22 +561,35 @@ export class Host extends BaseService {
     }
   }
 
+  /** The open connections, direct ones first, and of those, the ones that we dialled. */
   private connectionsTo(peerId: string): Connection[] {
     if (this.node === undefined) return []
-    return this.node.getConnections(peerIdFromString(peerId)).filter((connection) => connection.status === 'open')
+    const open = this.node.getConnections(peerIdFromString(peerId)).filter(({ status }) => status === 'open')
+    const rank = ({ limits, direction }: Connection): number =>
+      (limits === undefined ? 0 : 2) + (direction === 'outbound' ? 0 : 1)
+    return open.sort((a, b) => rank(a) - rank(b))
   }
 
   private async housekeeping(): Promise<void> {
     let absent = new Set<string>()
     let sweepAtMs = this.runtime.clock.monotonicMs() + FORGET_PEERS_MS
+    let askAtMs = 0
     while (!this.signal.aborted) {
       await this.runtime.timers.sleep(HOUSEKEEPING_MS, this.signal)
       const now = this.runtime.clock.monotonicMs()
       await this.closeSilent()
+      if (now >= askAtMs) {
+        askAtMs = now + ASK_RELAYS_MS
+        this.circuits?.askAgain(this.running.getMultiaddrs(), (peerId) => this.memberConnection(peerId))
+      }
       if (now < sweepAtMs) continue
       absent = await this.forget(absent)
       sweepAtMs = now + FORGET_PEERS_MS
     }
+  }
+
+  private memberConnection(peerId: string): Connection | undefined {
+    return this.isConnected(peerId) ? this.connectionsTo(peerId)[0] : undefined
   }
 
   private async closeSilent(): Promise<void> {

@@ -27,29 +27,30 @@ interface Pending {
 }
 
 /** The transport, with the bounds. */
-export function guardedTcp(): (components: TCPComponents) => Transport {
+export function guardedTcp(door: Door): (components: TCPComponents) => Transport {
   return (components) => {
     const transport = tcp()(components)
     const createListener = transport.createListener.bind(transport)
     transport.createListener = (options: CreateListenerOptions): Listener =>
-      createListener({ ...options, upgrader: guarded(options.upgrader) })
+      createListener({ ...options, upgrader: door.guard(options.upgrader) })
     return transport
   }
 }
 
-function guarded(upgrader: Upgrader): Upgrader {
-  const door = new Door()
-  const made: Upgrader = Object.create(upgrader)
-  made.upgradeInbound = (connection: MultiaddrConnection, options: UpgraderOptions) =>
-    door.enter(upgrader, connection, options)
-  return made
-}
-
-class Door {
+/** The bounds, over all ways by which connections come in. */
+export class Door {
   /** In the order of coming. */
   private readonly pending = new Set<Pending>()
 
-  async enter(upgrader: Upgrader, connection: MultiaddrConnection, options: UpgraderOptions): Promise<void> {
+  /** What makes connections of those that come in, with the bounds before it. */
+  guard(upgrader: Upgrader): Upgrader {
+    const made: Upgrader = Object.create(upgrader)
+    made.upgradeInbound = (connection: MultiaddrConnection, options: UpgraderOptions) =>
+      this.enter(upgrader, connection, options)
+    return made
+  }
+
+  private async enter(upgrader: Upgrader, connection: MultiaddrConnection, options: UpgraderOptions): Promise<void> {
     const host = hostOf(connection.remoteAddr) ?? ''
     if (this.of(host).length >= MAX_PENDING_PER_HOST) {
       const error = new AbortError('a handshake')

@@ -5,7 +5,7 @@
  */
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Random, Runtime } from '../../runtime/runtime.js'
-import { hostOf, parseAddress, peerIdOf, withoutPeerId } from '../address.js'
+import { hostOf, parseAddress, peerIdOf, relayOf, withoutPeerId } from '../address.js'
 import type { PeerInfo } from '../host.js'
 import {
   delayMs,
@@ -388,12 +388,13 @@ export class WantedList {
 
   /**
    * An operator's address without peer id is satisfied by a peer that is already connected from that host and listens there. What it
-   * says it listens on does not suffice: it could say anything.
+   * says it listens on does not suffice: it could say anything. Behind a relay nobody is seen to be at a host.
    */
   private adopt(entry: Entry, { peers, listenAddresses }: Situation, now: number): boolean {
     if (entry.pinned) return false
     const found = peers.find(
       ({ peerId, address }) =>
+        relayOf(parseAddress(address)) === undefined &&
         listenAddresses(peerId).some((listens) => entry.fixed.includes(listens)) &&
         entry.fixed.some((fixed) => hostOf(parseAddress(fixed)) === hostOf(parseAddress(address))),
     )
