@@ -25,6 +25,8 @@ const MESHSUB = '/meshsub/1.1.0'
 /** After so many dials in vain it counts as shut out. */
 const VAIN_DIALS = 5
 const VAIN_PAUSE_MS = 200
+/** Before it begins it is more patient: some ten seconds. */
+const MOST_DIALS = 10
 const SERVED = { maxConcurrent: 1_000, maxPerPeer: 1_000, timeoutMs: 120_000, maxRequestBytes: 1 << 20 }
 const OPEN_TIMEOUT_MS = 5_000
 const DRAIN_TIMEOUT_MS = 500
@@ -101,7 +103,7 @@ export class Attacker {
         await this.host.dial(address)
         return
       } catch (error) {
-        if (vain === VAIN_DIALS) throw error
+        if (vain === MOST_DIALS) throw error
       }
       await this.sleep(VAIN_PAUSE_MS * vain)
     }

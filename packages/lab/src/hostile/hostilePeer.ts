@@ -10,7 +10,7 @@ import { waitUntil } from '../wait.js'
 import type { Counts, HostileIdentity, HostileOptions, Said } from './acts.js'
 
 const START_TIMEOUT_MS = 60_000
-const END_TIMEOUT_MS = 10_000
+const END_TIMEOUT_MS = 60_000
 
 export class HostilePeer {
   private readonly said: Said[] = []
