@@ -31,6 +31,13 @@ export async function readProcessCost(pid: number): Promise<ProcessCost | undefi
   }
 }
 
+/** Memory of a process that is its own alone, without the files that it maps, which the system takes back when it needs them. */
+export async function readOwnBytes(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  const kib = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]
+  return kib === undefined ? undefined : Number(kib) * 1024
+}
+
 /** Fields 14 and 15, user and system time. The second field is a name in brackets that may hold anything, so counting begins after it. */
 function cpuSeconds(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -7,8 +7,8 @@ import { sha256 } from '@kvchain/node/crypto/sodium'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { BenchError } from '../errors.js'
 import type { TreeBenchOptions } from '../options.js'
-import { readMachineCpuSeconds, readProcessCost } from '../resources.js'
-import { openSubject, SUBJECTS } from './subjects.js'
+import { readMachineCpuSeconds, readOwnBytes, readProcessCost } from '../resources.js'
+import { openSubject, pathOf, SUBJECTS } from './subjects.js'
 
 /** Rates are a second, of wall time; memory in bytes. */
 export interface TreeFigures {
@@ -24,25 +24,31 @@ export interface TreeFigures {
   readonly openMs: number
   readonly provedPerSecond: number
   readonly peakRssBytes: number | undefined
+  /** Without the files that LevelDB maps; looked at every 100 ms. */
+  readonly peakOwnBytes: number | undefined
   readonly cpuSeconds: number | undefined
   readonly otherCpuSeconds: number | undefined
 }
 
-const LOAD_BATCH = 20_000
+const LOAD_BATCH = 10_000
+/** More keys than that are loaded part by part: scattered ones take the better part of an hour. */
+const SCATTERED_KEYS = 2_000_000
+const LOAD_PARTS = 16
 const PROOFS = 2_000
 const HASHES = 200_000
-const { clock } = systemRuntime()
+const WATCH_MS = 100
+const { clock, timers } = systemRuntime()
 
 async function measure(name: string, options: TreeBenchOptions, folder: string): Promise<TreeFigures> {
   const subjectName = SUBJECTS.find((known) => known === name)
   if (subjectName === undefined) throw new BenchError('bench-usage', `there is no tree ${name}`)
   const keys = subjectName === 'kvchain' ? options.keys : options.baselineKeys
   const machineBefore = await readMachineCpuSeconds()
+  const watch = watchOwnMemory()
   const hashesPerSecond = hashRate()
   const subject = await openSubject(subjectName, folder, options.cacheMib << 20)
   const loading = await timed(async () => {
-    for (let from = 0; from < keys; from += LOAD_BATCH)
-      await subject.commit(range(from, Math.min(keys, from + LOAD_BATCH)), 0)
+    for (const batch of loadBatches(keys)) await subject.commit(batch, 0)
   })
   const next = pseudorandom()
   const updates: TreeFigures['updates'][number][] = []
@@ -65,6 +71,7 @@ async function measure(name: string, options: TreeBenchOptions, folder: string):
       if (!(await subject.prove(next(keys)))) throw new BenchError('bench-failed', 'a key has gone')
   })
   await subject.close()
+  const peakOwnBytes = await watch.end()
   const cost = await readProcessCost(process.pid)
   const machineAfter = await readMachineCpuSeconds()
   const known = cost !== undefined && machineBefore !== undefined && machineAfter !== undefined
@@ -76,9 +83,28 @@ async function measure(name: string, options: TreeBenchOptions, folder: string):
     openMs: opening.seconds * 1_000,
     provedPerSecond: PROOFS / proving.seconds,
     peakRssBytes: cost?.peakRssBytes,
+    peakOwnBytes,
     cpuSeconds: cost?.cpuSeconds,
     otherCpuSeconds: known ? machineAfter - machineBefore - cost.cpuSeconds : undefined,
   }
+}
+
+function watchOwnMemory(): { end: () => Promise<number | undefined> } {
+  const stop = new AbortController()
+  let peak: number | undefined
+  const watching = (async () => {
+    while (!stop.signal.aborted) {
+      const bytes = await readOwnBytes(process.pid)
+      if (bytes !== undefined) peak = Math.max(peak ?? 0, bytes)
+      await timers.sleep(WATCH_MS, stop.signal).catch(() => {})
+    }
+  })()
+  const end = async () => {
+    stop.abort()
+    await watching
+    return peak
+  }
+  return { end }
 }
 
 async function timed(work: () => Promise<void>): Promise<{ seconds: number; threadSeconds: number | undefined }> {
@@ -100,8 +126,22 @@ function hashRate(): number {
   return (HASHES * 1_000) / (clock.monotonicMs() - startMs)
 }
 
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from }, (_, i) => from + i)
+/** Every key once: in the order of their numbers, which is none for their paths; more than a cache holds part of the tree by part. */
+function* loadBatches(keys: number): Generator<number[]> {
+  const parts = keys > SCATTERED_KEYS ? LOAD_PARTS : 1
+  const partOf = new Uint8Array(keys)
+  if (parts > 1) for (let key = 0; key < keys; key++) partOf[key] = ((pathOf(key)[0] ?? 0) * parts) >> 8
+  let batch: number[] = []
+  for (let part = 0; part < parts; part++) {
+    for (let key = 0; key < keys; key++) {
+      if (partOf[key] !== part) continue
+      batch.push(key)
+      if (batch.length < LOAD_BATCH) continue
+      yield batch
+      batch = []
+    }
+  }
+  if (batch.length > 0) yield batch
 }
 
 function distinct(count: number, next: () => number): number[] {

@@ -99,6 +99,7 @@ export function formatTreeReport({ options, machine, subjects, commit, dirty }: 
       ratio(kvchain.provedPerSecond, urkel.provedPerSecond),
     ),
     row('peak memory, MiB', mebibytes(kvchain.peakRssBytes), mebibytes(urkel.peakRssBytes)),
+    row('  without mapped files', mebibytes(kvchain.peakOwnBytes), mebibytes(urkel.peakOwnBytes)),
     row('CPU seconds', whole(kvchain.cpuSeconds), whole(urkel.cpuSeconds)),
     row('  of others meanwhile', whole(kvchain.otherCpuSeconds), whole(urkel.otherCpuSeconds)),
     row('bare SHA-256 of 80 bytes a second', whole(kvchain.hashesPerSecond), whole(urkel.hashesPerSecond)),

@@ -41,7 +41,8 @@ function number(key: number, round: number): Uint8Array {
   return bytes
 }
 
-function pathOf(key: number): Uint8Array {
+/** Where a key stands in either tree. */
+export function pathOf(key: number): Uint8Array {
   return sha256(number(key, 0).subarray(0, 4))
 }
 

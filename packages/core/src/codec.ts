@@ -177,6 +177,12 @@ export class Writer {
     return this.buffer.slice(0, this.length_)
   }
 
+  /** Forgets what was written. Returns the bytes of the buffer, which is kept. */
+  reset(): number {
+    this.length_ = 0
+    return this.buffer.length
+  }
+
   /** Makes room and returns where it begins. May replace the buffer, so it comes before any use of it. */
   private reserve(length: number): number {
     const at = this.length_
@@ -200,9 +206,18 @@ export function decodeAll<T>(bytes: Uint8Array, read: (reader: Reader) => T): T 
   return value
 }
 
+/** Writers that are not in use, so that an encoding allocates nothing but its result. As many as encodings were ever made within each other. */
+const spare: Writer[] = []
+/** A larger buffer is not kept. */
+const MAX_SPARE_BYTES = 64 << 10
+
 /** Encodes one value by `write`. */
 export function encodeWith(write: (writer: Writer) => void, capacity?: number): Uint8Array {
-  const writer = new Writer(capacity)
-  write(writer)
-  return writer.finish()
+  const writer = spare.pop() ?? new Writer(capacity)
+  try {
+    write(writer)
+    return writer.finish()
+  } finally {
+    if (writer.reset() <= MAX_SPARE_BYTES) spare.push(writer)
+  }
 }

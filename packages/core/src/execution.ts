@@ -9,6 +9,7 @@ import {
   applyTransaction,
   type BlockContext,
   payMiner,
+  ReadOnce,
   type StateChanges,
   type StateReader,
   StateView,
@@ -24,7 +25,7 @@ export function* executeBlock(
   miner: Uint8Array,
   context: BlockContext,
 ): Generator<void, StateChanges, void> {
-  const view = new StateView(state)
+  const view = new StateView(new ReadOnce(state))
   let fees = 0
   for (const [index, { transaction, outcome }] of transactions.entries()) {
     let actual: Outcome

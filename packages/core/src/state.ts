@@ -44,6 +44,32 @@ export interface StateChanges {
   readonly versions: readonly Entry[]
 }
 
+/** Reads each place once, for as long as the state below does not change. */
+export class ReadOnce implements StateReader {
+  private readonly entries = new Map<string, Entry | undefined>()
+  private readonly accounts = new Map<string, Account>()
+
+  constructor(private readonly base: StateReader) {}
+
+  entry(key: Uint8Array): Entry | undefined {
+    const text = toMapKey(key)
+    const known = this.entries.get(text)
+    if (known !== undefined || this.entries.has(text)) return known
+    const entry = this.base.entry(key)
+    this.entries.set(text, entry)
+    return entry
+  }
+
+  account(publicKey: Uint8Array): Account {
+    const text = toMapKey(publicKey)
+    const known = this.accounts.get(text)
+    if (known !== undefined) return known
+    const account = this.base.account(publicKey)
+    this.accounts.set(text, account)
+    return account
+  }
+}
+
 /** An overlay of pending changes over a reader. */
 export class StateView implements StateReader {
   private readonly entries = new Map<string, Entry>()

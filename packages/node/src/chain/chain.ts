@@ -302,6 +302,8 @@ export class Chain extends BaseService {
         () => this.deps.store.connect(block, node.hash, changes, state, options),
         () => this.moveTip(node, state, step),
       )
+      // Nothing was waited for: many blocks in a row would hold the event loop.
+      if (!options.isDurable) await runtime.timers.yield()
     } catch (error) {
       if (error instanceof BlockError) {
         this.checkTouched(block)

@@ -4,7 +4,7 @@
  */
 import { SEAL_BYTES, sealInto } from './seal.js'
 
-/** What takes the changes in, one after the other. Must be done with key and value when it returns. */
+/** What takes the changes in, one after the other. Key and value are parts of the batch's own memory, which changes no more once it is complete. */
 export interface BatchTarget {
   put(key: Uint8Array, value: Uint8Array): unknown
   del(key: Uint8Array): unknown
@@ -15,7 +15,7 @@ const FIRST_BYTES = 1024
 const REMOVED = -1
 
 export class Batch {
-  private bytes = new Uint8Array(FIRST_BYTES)
+  private room = new Uint8Array(FIRST_BYTES)
   private end = 0
   /** Length of key and of value, for each change. */
   private readonly lengths: number[] = []
@@ -24,10 +24,15 @@ export class Batch {
     return this.lengths.length / 2
   }
 
+  /** Keys, values and seals together. */
+  get bytes(): number {
+    return this.end
+  }
+
   /** A record with its seal. */
   put(key: Uint8Array, content: Uint8Array): this {
     this.append(key, content, SEAL_BYTES)
-    sealInto(this.bytes, this.end - key.length - content.length - SEAL_BYTES, this.end - SEAL_BYTES)
+    sealInto(this.room, this.end - key.length - content.length - SEAL_BYTES, this.end - SEAL_BYTES)
     return this
   }
 
@@ -39,7 +44,7 @@ export class Batch {
 
   delete(key: Uint8Array): this {
     this.reserve(key.length)
-    this.bytes.set(key, this.end)
+    this.room.set(key, this.end)
     this.end += key.length
     this.lengths.push(key.length, REMOVED)
     return this
@@ -50,29 +55,29 @@ export class Batch {
     let at = 0
     for (let i = 0; i < this.lengths.length; i += 2) {
       const [keyLength = 0, valueLength = 0] = [this.lengths[i], this.lengths[i + 1]]
-      const key = this.bytes.subarray(at, at + keyLength)
+      const key = this.room.subarray(at, at + keyLength)
       at += keyLength
       if (valueLength === REMOVED) {
         target.del(key)
         continue
       }
-      target.put(key, this.bytes.subarray(at, at + valueLength))
+      target.put(key, this.room.subarray(at, at + valueLength))
       at += valueLength
     }
   }
 
   private append(key: Uint8Array, content: Uint8Array, spare: number): void {
     this.reserve(key.length + content.length + spare)
-    this.bytes.set(key, this.end)
-    this.bytes.set(content, this.end + key.length)
+    this.room.set(key, this.end)
+    this.room.set(content, this.end + key.length)
     this.end += key.length + content.length + spare
     this.lengths.push(key.length, content.length + spare)
   }
 
   private reserve(count: number): void {
-    if (this.end + count <= this.bytes.length) return
+    if (this.end + count <= this.room.length) return
     const larger = new Uint8Array(2 * (this.end + count))
-    larger.set(this.bytes)
-    this.bytes = larger
+    larger.set(this.room)
+    this.room = larger
   }
 }

@@ -361,12 +361,12 @@ export class ChainStore implements StateReader {
     batch: Batch,
     tree: StateTree,
     height: number,
-    sync: boolean,
+    isDurable: boolean,
   ): Promise<void> {
     this.isWriting = true
     try {
       this.pages.addPages(batch, tree)
-      await this.database.write(batch, { sync, step })
+      await this.database.write(batch, { sync: isDurable, behind: !isDurable, step })
       this.pages.onCommitted(tree)
       this.tree = tree
       this.tipHeight = height

@@ -3,16 +3,17 @@
  * node. Owns the handle and nothing of what the records mean.
  */
 import { readdir } from 'node:fs/promises'
-import type { ErrorData } from '@kvchain/core/errors'
+import { assert, type ErrorData } from '@kvchain/core/errors'
 import { Level } from 'level'
 import { StoreError } from '../runtime/errors.js'
 import { type FailpointStep, type Failpoints, NO_FAILPOINTS } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
-import type { Batch } from './batch.js'
+import type { Batch, BatchTarget } from './batch.js'
 import type { Engine, EngineSnapshot } from './engine.js'
 import { type KeyRange, kindRange, type RecordKind } from './schema.js'
 import { unseal } from './seal.js'
+import { WriteBehind } from './writeBehind.js'
 
 /** Why the operating system keeps a database from being opened that may well be whole. */
 const NOT_DAMAGE = /Permission denied|Read-only file system|No space left|Too many open files|Input\/output error/
@@ -44,6 +45,11 @@ export interface ScanOptions {
 export interface WriteOptions {
   /** Whether it must be on disk, and not only handed to the operating system. */
   readonly sync: boolean
+  /**
+   * Whether it may stay in memory for now: it is read as if it were written, and gets to the disk with whatever is written next, or once enough has
+   * come together. Never with `sync`.
+   */
+  readonly behind?: boolean
   /** Names the failpoints before and after. */
   readonly step?: FailpointStep
 }
@@ -52,6 +58,7 @@ export class Database extends BaseService {
   readonly failpoints: Failpoints
   /** Made at the start: it opens by itself as soon as it is made. */
   private level_: Engine | undefined
+  private readonly behind = new WriteBehind((replay, sync) => this.writeNow(replay, sync))
 
   constructor(
     private readonly location: string,
@@ -75,6 +82,8 @@ export class Database extends BaseService {
 
   /** A record that has no seal. Throws StoreError `store-corrupt` when the database itself finds damage. */
   readBare(key: Uint8Array): Uint8Array | undefined {
+    const change = this.behind.find(key)
+    if (change !== undefined) return change.value
     try {
       return this.level.getSync(key)
     } catch (error) {
@@ -93,6 +102,7 @@ export class Database extends BaseService {
    * read comes before the error.
    */
   async *scanBare(range: KeyRange, { careful = false, snapshot }: ScanOptions = {}): AsyncGenerator<RawRecord> {
+    if (snapshot === undefined) await this.settle()
     // What LevelDB has read ahead is lost with an error: so it reads nothing ahead.
     const bound = careful ? { highWaterMarkBytes: 0 } : {}
     const iterator = this.level.iterator({ ...range, ...bound, snapshot })
@@ -109,6 +119,7 @@ export class Database extends BaseService {
 
   /** Every record of some kinds as it is stored, kind by kind, all as of the moment at which this begins, whatever is written meanwhile. */
   async *scanSnapshot(kinds: readonly RecordKind[]): AsyncGenerator<RawRecord> {
+    await this.settle()
     const snapshot = this.level.snapshot()
     try {
       for (const kind of kinds) {
@@ -121,6 +132,7 @@ export class Database extends BaseService {
 
   /** The keys of a range's records, in order, as they are now. */
   async *keys(range: KeyRange): AsyncGenerator<Uint8Array> {
+    await this.settle()
     try {
       for await (const key of this.level.keys({ ...range })) yield key
     } catch (error) {
@@ -137,6 +149,7 @@ export class Database extends BaseService {
 
   /** Deletes every record of a kind. */
   async clear(kind: RecordKind): Promise<void> {
+    await this.settle()
     await this.guard(() => this.level.clear(kindRange(kind)))
   }
 
@@ -171,19 +184,31 @@ export class Database extends BaseService {
     return this.damage('the database cannot be read', {}, error)
   }
 
-  /** Resolves once the batch is on disk (`sync`), or handed to the operating system. A failure is a StoreError. */
-  async write(batch: Batch, { sync, step }: WriteOptions): Promise<void> {
+  /** Resolves once the batch is on disk (`sync`), handed to the operating system, or in memory (`behind`). A failure, of an earlier one too, is a StoreError. */
+  async write(batch: Batch, { sync, behind = false, step }: WriteOptions): Promise<void> {
+    assert(!(sync && behind), 'what must be on disk does not wait')
     if (step !== undefined) this.failpoints.pass(`${step}-before`)
+    if (behind) await this.behind.add(batch)
+    else if (this.behind.isEmpty) await this.writeNow((target) => batch.replay(target), sync)
+    else await this.behind.addNow(batch, sync)
+    if (step !== undefined) this.failpoints.pass(`${step}-after`)
+  }
+
+  /** Resolves when nothing waits in memory any more. */
+  private async settle(): Promise<void> {
+    if (!this.behind.isEmpty) await this.behind.settle()
+  }
+
+  private async writeNow(replay: (target: BatchTarget) => void, sync: boolean): Promise<void> {
     try {
       // Half the cost of a batch given as an array, which is copied operation by operation, options and all.
       const chained = this.level.batch()
-      batch.replay(chained)
+      replay(chained)
       await chained.write({ sync })
     } catch (error) {
       if (hasCode(error, 'LEVEL_CORRUPTION')) throw this.damage('the database cannot be written', {}, error)
       throw new StoreError('store-write', 'the database could not be written', {}, error)
     }
-    if (step !== undefined) this.failpoints.pass(`${step}-after`)
   }
 
   protected async onStart(): Promise<void> {
@@ -228,6 +253,10 @@ export class Database extends BaseService {
   }
 
   protected async onStop(): Promise<void> {
-    await this.level_?.close()
+    try {
+      await this.settle()
+    } finally {
+      await this.level_?.close()
+    }
   }
 }
