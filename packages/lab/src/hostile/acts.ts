@@ -13,7 +13,10 @@ export const BEHAVIOUR_NAMES = [
   'dribbling',
   'lying',
   'sockets',
+  'cheap',
+  'reborn',
   'silent',
+  'honest',
 ] as const
 
 export type BehaviourName = (typeof BEHAVIOUR_NAMES)[number]
@@ -24,7 +27,10 @@ export interface Act {
   readonly count?: number
   /** Milliseconds between one time and the next, where that can be chosen. As fast as it goes by default. */
   readonly everyMs?: number
-  /** lying: mutating, garbage, stalling, braggart. withholding: mutating, stalling. orphans: cheap, without the work that the network asks for. */
+  /**
+   * lying: mutating, garbage, stalling, braggart. withholding: mutating, stalling. orphans: cheap, without the work that the network asks for. reborn:
+   * malformed, asking.
+   */
   readonly how?: string
 }
 

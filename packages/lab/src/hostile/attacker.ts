@@ -54,7 +54,7 @@ export class Attacker {
   /** The main chain of whoever was asked last, as far as it was told. */
   private headers: Header[]
 
-  constructor(network: Network) {
+  constructor(readonly network: Network) {
     const seed = runtime.random.bytes(32)
     this.genesis = makeGenesis(sha256, network)
     this.params = network.params
@@ -77,6 +77,12 @@ export class Attacker {
     for (const topic of TOPICS) this.gossip.setHandler(topic, async () => 'ignore')
     const status = encodeStatus({ tipHash: this.genesis.hash, height: 0, chainwork: 1n })
     await this.serve('status', async () => status)
+  }
+
+  /** Ends it. Another one can take its place. */
+  async stop(): Promise<void> {
+    for (const part of [this.gossip, this.streams, this.host]) await part.stop()
+    await (await this.miner)?.stop()
   }
 
   /** Answers requests from now on; an answer of before is replaced. */
@@ -123,6 +129,11 @@ export class Attacker {
     return this.targets.length > 0
   }
 
+  /** By a clock that never goes back. */
+  nowMs(): number {
+    return runtime.clock.monotonicMs()
+  }
+
   sleep(ms: number): Promise<void> {
     return runtime.timers.sleep(ms)
   }
@@ -157,9 +168,9 @@ export class Attacker {
     return signTransaction(sha256, this.genesis.hash, body, [bytes], sign)
   }
 
-  /** An empty block on a parent: its header, with work enough. The network must pay no reward, for its state is the parent's. */
-  async solve(parent: Header, changes: Partial<Header> = {}): Promise<Header> {
-    const header = {
+  /** An empty block on a parent: its header, without a nonce. The network must pay no reward, for its state is the parent's. */
+  child(parent: Header, changes: Partial<Header> = {}): Omit<Header, 'nonce'> {
+    return {
       parent: headerHash(sha256, parent),
       height: parent.height + 1,
       timestampMs: Math.max(parent.timestampMs + 1, runtime.clock.nowMs()),
@@ -169,6 +180,11 @@ export class Attacker {
       miner: this.random(32),
       ...changes,
     }
+  }
+
+  /** The same with work enough. */
+  async solve(parent: Header, changes: Partial<Header> = {}): Promise<Header> {
+    const header = this.child(parent, changes)
     const commitment = headerCommitment(sha256, header)
     this.miner ??= startMiner()
     const miner = await this.miner

@@ -1,9 +1,10 @@
 /**
- * Ways of misbehaving, by name. Each does its worst so often as it is told to, or until it is shut out; the attacker's counts say what it did. Those that
+ * Ways of misbehaving, by name, and one of behaving well. Each does its worst so often as it is told to, or until it is shut out; the attacker's counts say what it did. Those that
  * serve go on serving when they have returned.
  */
 import { connect } from 'node:net'
 import { decodeBlock, encodeBlock, transactionRoot } from '@kvchain/core/block'
+import { nextTarget } from '@kvchain/core/difficulty'
 import { type Header, headerHash } from '@kvchain/core/header'
 import { OK } from '@kvchain/core/outcome'
 import { targetWork } from '@kvchain/core/pow'
@@ -23,12 +24,14 @@ import { AbortError, NetError } from '@kvchain/node/runtime/errors'
 import { hex } from '@kvchain/node/runtime/hex'
 import { LabError } from '../errors.js'
 import type { Act, BehaviourName } from './acts.js'
-import { type Attacker, type HostileStream, send, varint } from './attacker.js'
+import { Attacker, type HostileStream, send, varint } from './attacker.js'
 
 export type Behaviour = (attacker: Attacker, act: Act, targets: readonly string[]) => Promise<void>
 
 const MIB = 1 << 20
 const PACK = 50
+/** Questions that the honest one has open at a time: fewer than anybody may have. */
+const HONEST_AT_ONCE = 8
 const FLUSH_TIMEOUT_MS = 5_000
 const never = () => new Promise<never>(() => {})
 
@@ -258,6 +261,83 @@ const sockets: Behaviour = async (attacker, { count = 1 }, [target = '']) => {
   for (let n = 0; n < count; n++) open()
 }
 
+/** Says that its chain is the best by far, and has headers for it without end, each with the least work that the target rule lets it have; on a network whose easiest target any hash meets. */
+const cheap: Behaviour = async (attacker, { count = Number.POSITIVE_INFINITY }) => {
+  const { genesis, params } = attacker
+  const next = (parent: Header, grandparent: Header | undefined, blocks: number) => ({
+    timestampMs: parent.timestampMs + params.blockIntervalMs * blocks,
+    target: nextTarget(params, parent, grandparent),
+  })
+  // Each as late as counts, until any hash is good enough: this takes work, and is done once.
+  const first = [genesis.header]
+  for (let [parent, before]: (Header | undefined)[] = first; parent !== undefined; [before, parent] = first.slice(-2)) {
+    if (hex(parent.target) === hex(params.easiestTarget)) break
+    first.push(await attacker.solve(parent, next(parent, before, params.solveTimeClampBlocks)))
+  }
+  let told = first
+  await attacker.serve('headers', async (request) => {
+    const [asked] = decodeHashes(request, MAX_LOCATOR)
+    const last = told.at(-1) ?? genesis.header
+    // Whoever asks for others than the next ones hears it all again.
+    const isNext = asked !== undefined && hex(asked) === hex(headerHash(sha256, last))
+    const headers = isNext ? [] : first.slice(1)
+    let [before, parent] = [...(isNext ? told : first)].slice(-2)
+    while (headers.length < MAX_HEADERS && parent !== undefined) {
+      const header = { ...attacker.child(parent, next(parent, before, 1)), nonce: 0 }
+      headers.push(header)
+      ;[before, parent] = [parent, header]
+    }
+    told = headers
+    attacker.count('sent', headers.length)
+    return encodeHeaders(headers)
+  })
+  const claim = { height: 1_000_000, chainwork: 1n << 200n }
+  await attacker.serve('status', async () => encodeStatus({ tipHash: attacker.random(32), ...claim }))
+  while ((attacker.counts.sent ?? 0) < count) await attacker.sleep(100)
+}
+
+/** Does what `how` says until it is shut out, and comes back under another name, so many times. Counts lives. */
+const reborn: Behaviour = async (attacker, { how, count = Number.POSITIVE_INFINITY }, targets) => {
+  const behaviour = how === 'asking' ? asking : malformed
+  for (let lives = 0; lives < count; lives++) {
+    const next = new Attacker(attacker.network)
+    await next.start()
+    await next.connect(targets).catch(() => attacker.count('refused'))
+    if (next.targets.length > 0) {
+      attacker.count('sent')
+      await behaviour(next, { behaviour: 'malformed' }, targets)
+    }
+    await next.stop()
+    for (const [what, by] of Object.entries(next.counts)) attacker.count(`${how} ${what}`, by)
+  }
+}
+
+/**
+ * Not hostile at all: what it is served is what the others are measured by. Asks `count` times, one question every `everyMs`, some at a time; what is
+ * late is asked later. Ends when there was time for all.
+ */
+const honest: Behaviour = async (attacker, { count = 0, everyMs = 0 }) => {
+  const [peerId = ''] = attacker.targets
+  const genesis = [attacker.genesis.hash]
+  const ask = async (n: number) => {
+    const { fetcher, signal } = attacker
+    attacker.count('sent')
+    try {
+      if (n % 2 === 0) await fetcher.headers(peerId, genesis, signal)
+      else await fetcher.poolIds(peerId, signal)
+      attacker.count('ok')
+    } catch (error) {
+      attacker.count(error instanceof NetError ? error.code : 'failed')
+    }
+  }
+  let [asked, open] = [0, 0]
+  const startMs = attacker.nowMs()
+  for (let due = 1; due < count; await attacker.sleep(everyMs)) {
+    due = Math.min(count, Math.floor((attacker.nowMs() - startMs) / everyMs) + 1)
+    for (; asked < due && open < HONEST_AT_ONCE; open++) void ask(asked++).finally(() => open--)
+  }
+}
+
 /** Keeps its connections, says that it knows nothing but genesis, and passes nothing on. */
 const silent: Behaviour = async () => {}
 
@@ -273,5 +353,8 @@ export const BEHAVIOURS: Readonly<Record<BehaviourName, Behaviour>> = {
   dribbling,
   lying,
   sockets,
+  cheap,
+  reborn,
   silent,
+  honest,
 }

@@ -8,16 +8,20 @@
  *    no proof of bad will is borne.
  * 3. All that the faults experiment lets loose, at once: those that send noise are banned, and that is counted.
  * 4. Hundreds of sockets that dribble keep nobody from connecting.
- * 5. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain.
+ * 5. Peers that lie about their chain, or deliver it wrong or not at all, do not keep a newcomer from the honest chain; those whose lie is proved are punished.
+ * 6. A peer that comes back under a new name each time that it is banned is banned each time, and let in ever more slowly.
+ * 7. Headers without end and almost without work are heard and not kept.
  */
 import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import process from 'node:process'
 import { Cluster } from '@kvchain/lab/cluster'
+import type { Daemon } from '@kvchain/lab/daemon'
 import { Coalition, HOSTILE_NAMES } from '@kvchain/lab/experiments/faultsByzantine'
 import type { BehaviourName } from '@kvchain/lab/hostile/acts'
 import { HostilePeer } from '@kvchain/lab/hostile/hostilePeer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { attack, easyNetwork, LONG, putAndRead, waitForBan } from './rig.js'
+import { attack, easyNetwork, guardedNetwork, LONG, putAndRead, waitForBan } from './rig.js'
 
 /** What an attack may cost at most, in MiB, garbage that waits to be collected included; an idle daemon takes some 90. */
 const MAX_GROWTH_MIB = 300
@@ -135,22 +139,72 @@ test('peers that lie about their chain do not keep a newcomer from the honest on
   const liars = await Promise.all(kinds.map(start))
   try {
     await Promise.all(liars.map((liar) => liar.result()))
-    const bootstrap = [...liars.map(({ peers }) => peers[0]?.address ?? ''), source]
+    const bootstrap = liars.map(({ peers }) => peers[0]?.address ?? '')
     const newcomer = await cluster.add({ mdns: false, peerExchange: false, bootstrap })
+    const proved = liars.filter((_, i) => kinds[i] === 'mutating' || kinds[i] === 'garbage')
+    // False answers cost a hanging up at least; and nobody but liars is there to be asked.
+    const arePunished = async () => {
+      const [{ bans }, { peers }] = await Promise.all([
+        newcomer.client.call('net_bans', {}),
+        newcomer.client.call('net_peers', {}),
+      ])
+      const scoreOf = (peerId: string) => peers.find((peer) => peer.peerId === peerId)?.score ?? 0
+      return proved.every(({ peerId }) => bans.some(({ target }) => target === peerId) || scoreOf(peerId) <= -50)
+    }
+    await newcomer.waitFor(arePunished, { what: 'the liars to be punished', timeoutMs: 60_000 })
     const startMs = performance.now()
+    const bridge = await cluster.add({
+      mdns: false,
+      peerExchange: false,
+      bootstrap: [source, newcomer.addresses[0] ?? ''],
+    })
     const tip = async () => (await newcomer.status()).tip.hash === (await cluster.at(0).status()).tip.hash
     await newcomer.waitFor(tip, { what: 'the honest tip', timeoutMs: 110_000 })
-    report('lying', {
-      height: (await newcomer.status()).tip.height,
-      caughtUpMs: Math.round(performance.now() - startMs),
-    })
     const { bans } = await newcomer.client.call('net_bans', {})
     const banned = kinds.filter((_, i) => bans.some(({ target }) => target === liars[i]?.peerId))
     const asked = (await Promise.all(liars.map((liar) => liar.end()))).map(([counts]) => counts?.sent ?? 0)
-    report('lying', { banned, asked })
+    const { height } = (await newcomer.status()).tip
+    report('lying', { height, caughtUpMs: Math.round(performance.now() - startMs), banned, asked })
     for (const times of asked) expect(times).toBeGreaterThan(0)
+    // Who does not answer may only be slow, and who boasts may know better.
+    expect(banned).not.toContain('stalling')
+    expect(banned).not.toContain('braggart')
+    await bridge.stop()
     await newcomer.stop()
   } finally {
     await Promise.all(liars.map((liar) => liar.stop()))
   }
 })
+
+test('a peer that comes back under another name is banned again, and the honest go on', async () => {
+  const [before, victim] = [await bansOf(cluster.at(0)), cluster.at(0)]
+  const lives = LONG ? 50 : 4
+  const { result, confirmed } = await attack(cluster, { behaviour: 'reborn', how: 'malformed', count: lives })
+  const banned = (await bansOf(victim)) - before
+  report('reborn', { ...result, confirmed, banned })
+  // The last one may be gone before it has earned it.
+  expect(banned).toBeGreaterThanOrEqual((result.sent ?? 0) - 1)
+  expect(result.sent).toBeGreaterThan(1)
+  expect(confirmed).toBeGreaterThan(0)
+})
+
+test('headers without end that cost nothing are not kept', async () => {
+  const guarded = await Cluster.start({ nodes: 1, network: guardedNetwork, node: () => ({ mine: 'pending' }) })
+  try {
+    const count = LONG ? 1_000_000 : 20_000
+    const { result, confirmed, growthMib } = await attack(guarded, { behaviour: 'cheap', count })
+    const { tip, dataDir } = await guarded.at(0).status()
+    // What a backup tells of: all headers that there are.
+    const { headers } = await guarded.at(0).client.call('node_backup', { path: join(dataDir, 'all') })
+    report('cheap', { ...result, confirmed, growthMib, height: tip.height, headers })
+    expect(result.sent).toBeGreaterThanOrEqual(count)
+    expect(headers).toBeLessThan(tip.height + 100)
+    expect(growthMib).toBeLessThan(MAX_GROWTH_MIB)
+  } finally {
+    await guarded.stop()
+  }
+})
+
+async function bansOf(daemon: Daemon): Promise<number> {
+  return (await daemon.client.call('net_bans', {})).bans.length
+}

@@ -15,12 +15,22 @@ const { timers } = systemRuntime()
  * Dev, but a block takes some 262,000 hashes and pays nothing: so a peer without the state can make empty blocks. Where the target cannot be checked, a
  * header needs next to no work.
  */
-export async function easyNetwork(folder: string): Promise<string> {
+export function easyNetwork(folder: string): Promise<string> {
+  return networkFile(folder, {})
+}
+
+/** The same, but the target follows the time that blocks take, and of other peers' chains nothing is kept before they show more work than anybody here can make. */
+export function guardedNetwork(folder: string): Promise<string> {
+  return networkFile(folder, { minimumChainwork: 'f'.repeat(16) }, { targetRule: 'relative-exponential' })
+}
+
+async function networkFile(folder: string, changes: object, rules: object = {}): Promise<string> {
   const dev = JSON.parse(await readFile(new URL('../../../../configs/dev.json', import.meta.url), 'utf8'))
   const target = `00003${'f'.repeat(59)}`
-  const consensus = { ...dev.consensus, blockReward: 0, initialTarget: target, easiestTarget: 'f'.repeat(64) }
+  const consensus = { ...dev.consensus, blockReward: 0, initialTarget: target, easiestTarget: 'f'.repeat(64), ...rules }
   const file = join(folder, 'network.json')
-  await writeFile(file, JSON.stringify({ ...dev, $schema: undefined, name: 'hostile', consensus }))
+  const policy = { ...dev.policy, ...changes }
+  await writeFile(file, JSON.stringify({ ...dev, $schema: undefined, name: 'hostile', consensus, policy }))
   return file
 }
 
@@ -53,13 +63,14 @@ export async function putAndRead(writer: Daemon, reader: Daemon): Promise<void> 
   })
 }
 
-/** Lets the hostile peer loose on daemon 0 (or `targets`), and puts on the honest ones until it has done its worst. Stops it at the end of the test. */
+/** Lets the hostile peer loose on daemon 0 (or `targets`), and puts on the honest ones, or on itself when it is alone, until it has done its worst. Stops it at the end of the test. */
 export async function attack(
   cluster: Cluster,
   act: Act,
   targets = cluster.at(0).addresses.slice(0, 1),
 ): Promise<Attack> {
   const victim = cluster.at(0)
+  const [writer, reader] = cluster.daemons.length > 2 ? [cluster.at(1), cluster.at(2)] : [victim, victim]
   const before = await rssMib(victim.pid)
   let growthMib = 0
   const peer = await HostilePeer.start({ network: cluster.network, targets, acts: [act] })
@@ -77,7 +88,7 @@ export async function attack(
     })
     const honest = (async () => {
       do {
-        await putAndRead(cluster.at(1), cluster.at(2))
+        await putAndRead(writer, reader)
         confirmed++
         await timers.sleep(100)
       } while (!isOver)

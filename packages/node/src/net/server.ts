@@ -26,7 +26,7 @@ import {
 import type { HandleOptions, RequestHandler } from './streams/streams.js'
 
 /** As many of one kind as there are places: what leaves room for others is that nobody holds as many as are free. */
-const LIMITS = { maxConcurrent: 64, maxPerPeer: 4, timeoutMs: 20_000 } as const
+const LIMITS = { maxConcurrent: 64, maxPerPeer: 8, timeoutMs: 20_000 } as const
 /** The whole mempool is looked at for it, and no peer asks for it twice. */
 const POOL_COST = 4
 
