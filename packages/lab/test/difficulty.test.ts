@@ -25,7 +25,7 @@ import {
   withRule,
 } from '@kvchain/lab/difficulty/candidates'
 import { Chain, EASIEST_TARGET, frame, RIGHT_TARGET, type World } from '@kvchain/lab/difficulty/chain'
-import { NIGHT_MS } from '@kvchain/lab/difficulty/experiments'
+import { NIGHT_MS } from '@kvchain/lab/difficulty/experiments/effort'
 import { History } from '@kvchain/lab/difficulty/history'
 import { drawPlots } from '@kvchain/lab/difficulty/plots'
 import { deepestReversal } from '@kvchain/lab/difficulty/race'

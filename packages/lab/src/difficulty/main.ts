@@ -10,21 +10,9 @@ import { KvError } from '@kvchain/core/errors'
 import { readNetwork } from '@kvchain/node/networkFile'
 import { LabError } from '../errors.js'
 import { CHOSEN, candidates, earlier } from './candidates.js'
-import {
-  clampTable,
-  earlierTable,
-  forgeTable,
-  futureTable,
-  hopTable,
-  idleTable,
-  lastingTable,
-  loadTable,
-  networkTable,
-  nightTable,
-  reversalTable,
-  stallTable,
-  tauTable,
-} from './experiments.js'
+import { forgeTable, hopTable, lastingTable, reversalTable } from './experiments/forging.js'
+import { clampTable, futureTable, tauTable } from './experiments/parameters.js'
+import { earlierTable, idleTable, loadTable, networkTable, nightTable, stallTable } from './experiments/recovery.js'
 import { drawPlots } from './plots.js'
 import { formatCsv, formatMarkdown, formatTable, type Table } from './table.js'
 
