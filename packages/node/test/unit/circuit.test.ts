@@ -55,11 +55,13 @@ function addressOf(host: Host): string {
 const bare = (address: string): string => withoutPeerId(parseAddress(address)).toString()
 
 /** Sends bytes over a protocol, all that there is to come, and waits for an answer, an end, or a while: some are left waiting by design. */
+/** Resolves when it was answered, or turned away, which may be before it has said anything. */
 async function nonsense(from: Host, to: Host, protocol: string, bytes: Uint8Array): Promise<void> {
   const stream = await from.openStream(to.peerId, protocol, 8, AbortSignal.timeout(30_000))
   const answered = (['message', 'close', 'remoteCloseWrite'] as const).map(
     (name) => new Promise<void>((resolve) => stream.addEventListener(name, () => resolve(), { once: true })),
   )
+  if (stream.status !== 'open') return
   stream.send(bytes)
   stream.close().catch(() => {})
   await Promise.race([...answered, runtime.timers.sleep(2_000)])
