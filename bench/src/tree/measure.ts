@@ -17,6 +17,8 @@ export interface TreeFigures {
   readonly loadedPerSecond: number
   readonly updates: readonly {
     readonly batch: number
+    /** Whether each batch was on disk before the next; else the last of all. */
+    readonly durable: boolean
     readonly perSecond: number
     /** By the time of the first thread alone: what other processes take does not count, nor does waiting for the disk. */
     readonly perThreadSecond: number | undefined
@@ -48,21 +50,23 @@ async function measure(name: string, options: TreeBenchOptions, folder: string):
   const hashesPerSecond = hashRate()
   const subject = await openSubject(subjectName, folder, options.cacheMib << 20)
   const loading = await timed(async () => {
-    for (const batch of loadBatches(keys)) await subject.commit(batch, 0)
+    for (const batch of loadBatches(keys)) await subject.commit(batch, 0, true)
   })
   const next = pseudorandom()
   const updates: TreeFigures['updates'][number][] = []
   let round = 1
-  for (const batch of options.batches) {
+  const runs = options.batches.flatMap((batch) => [true, false].map((durable) => ({ batch, durable })))
+  for (const { batch, durable } of runs) {
     const commits = Math.max(1, Math.round(options.updates / batch))
     // Drawn before: choosing keys is no part of setting them.
     const drawn = Array.from({ length: commits }, () => distinct(Math.min(batch, keys), () => next(keys)))
     const time = await timed(async () => {
-      for (const chosen of drawn) await subject.commit(chosen, round++)
+      for (const chosen of drawn) await subject.commit(chosen, round++, durable)
+      await subject.flush()
     })
     const count = commits * Math.min(batch, keys)
     const perThreadSecond = time.threadSeconds === undefined ? undefined : count / time.threadSeconds
-    updates.push({ batch, perSecond: count / time.seconds, perThreadSecond })
+    updates.push({ batch, durable, perSecond: count / time.seconds, perThreadSecond })
   }
   await subject.close()
   const opening = await timed(() => subject.reopen())

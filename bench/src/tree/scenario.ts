@@ -64,7 +64,7 @@ export function formatTreeReport({ options, machine, subjects, commit, dirty }: 
   const { kvchain, urkel } = subjects
   const ratio = (ours: number, theirs: number) => `${(ours / theirs).toFixed(1)} x`
   return [
-    `state tree: batches of ${options.batches.join(', ')} random keys, each a durable commit; cache ${options.cacheMib} MiB, heap ${options.heapMib} MiB`,
+    `state tree: batches of ${options.batches.join(', ')} random keys, each a commit; cache ${options.cacheMib} MiB, heap ${options.heapMib} MiB`,
     `${machine.cpu}, ${machine.cores} cores, node ${machine.node}; commit ${commit.slice(0, 12)}${dirty ? ' and changes' : ''}`,
     '',
     row('', 'kvchain', 'urkel', 'ratio'),
@@ -81,7 +81,7 @@ export function formatTreeReport({ options, machine, subjects, commit, dirty }: 
       const byThread = ours.perThreadSecond && theirs.perThreadSecond
       return [
         row(
-          `updates a second, batch ${ours.batch}`,
+          `updates a second, batch ${ours.batch}${ours.durable ? ', each synced' : ''}`,
           whole(ours.perSecond),
           whole(theirs.perSecond),
           ratio(ours.perSecond, theirs.perSecond),

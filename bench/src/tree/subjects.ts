@@ -14,8 +14,9 @@ import { BenchError } from '../errors.js'
 
 /** A tree that is measured. Keys are numbers from 0 on; `round` makes each update another value. */
 export interface Subject {
-  /** Sets the keys, all in one durable commit. */
-  commit(keys: readonly number[], round: number): Promise<void>
+  /** Sets the keys, all in one commit. It is on disk when this resolves, or else (not `durable`, where there is such a thing) once it is flushed. */
+  commit(keys: readonly number[], round: number, durable: boolean): Promise<void>
+  flush(): Promise<void>
   /** Opens again what was closed, with nothing in memory. */
   reopen(): Promise<void>
   /** Makes a proof for a key; answers whether the key is there. */
@@ -61,7 +62,7 @@ class KvchainTree implements Subject {
     return new KvchainTree(folder, cacheBytes, database, store, store.empty())
   }
 
-  async commit(keys: readonly number[], round: number): Promise<void> {
+  async commit(keys: readonly number[], round: number, durable: boolean): Promise<void> {
     const batch = new Batch()
     const changes = keys.map((key) => ({ path: pathOf(key), digest: sha256(number(key, round)) }))
     for (const { path } of changes) {
@@ -72,9 +73,13 @@ class KvchainTree implements Subject {
     }
     const tree = this.tree.update(changes)
     this.store.addPages(batch, tree)
-    await this.database.write(batch, { sync: true })
+    await this.database.write(batch, { sync: durable, behind: !durable })
     this.store.onCommitted(tree)
     this.tree = tree
+  }
+
+  async flush(): Promise<void> {
+    await this.database.write(new Batch(), { sync: true })
   }
 
   async reopen(): Promise<void> {
@@ -122,6 +127,8 @@ class UrkelTree implements Subject {
     }
     await batch.commit()
   }
+
+  async flush(): Promise<void> {}
 
   reopen(): Promise<void> {
     return this.tree.open()
