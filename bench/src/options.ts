@@ -74,7 +74,7 @@ of both.
   --miners M         how many of the nodes mine, one thread each (1)
   --reads R          gets a second (100)
 
-tree: the state tree on LevelDB against the urkel package, each in a process of its own: load, updates in durable batches, opening, proofs,
+tree: the state tree on LevelDB against the urkel package, each in a process of its own: load, updates in batches (each synced, and written behind), opening, proofs,
 memory.
   --keys N           keys in the tree (1000000)
   --baseline-keys N  keys in urkel's, which takes the longer the more there are (100000, or as many as --keys)
