@@ -65,14 +65,19 @@ describe('the tree scenario', () => {
     ] as const) {
       const figures = report.subjects[name]
       expect(figures.keys).toBe(keys)
-      expect(figures.updates.map(({ batch }) => batch)).toEqual([100, 500])
+      expect(figures.updates.map(({ batch, durable }) => [batch, durable])).toEqual([
+        [100, true],
+        [100, false],
+        [500, true],
+        [500, false],
+      ])
       const rates = [figures.loadedPerSecond, figures.provedPerSecond, figures.hashesPerSecond]
       for (const rate of [...rates, ...figures.updates.map(({ perSecond }) => perSecond)])
         expect(rate).toBeGreaterThan(0)
     }
     const text = formatTreeReport(report)
     expect(text).toMatch(/^keys +3000 +2000$/m)
-    expect(text).toMatch(/^updates a second, batch 500 +\d+ +\d+ +\d+\.\d x$/m)
+    expect(text).toMatch(/^updates\/s, synced batches of 500 +\d+ +\d+ +\d+\.\d x$/m)
   })
 
   it('can be called off', async () => {

@@ -81,7 +81,7 @@ export function formatTreeReport({ options, machine, subjects, commit, dirty }: 
       const byThread = ours.perThreadSecond && theirs.perThreadSecond
       return [
         row(
-          `updates a second, ${ours.durable ? 'synced ' : ''}batches of ${ours.batch}`,
+          `updates/s, ${ours.durable ? 'synced ' : ''}batches of ${ours.batch}`,
           whole(ours.perSecond),
           whole(theirs.perSecond),
           ratio(ours.perSecond, theirs.perSecond),
