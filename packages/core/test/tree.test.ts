@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { proof as anyProof, bytes32 } from './arbitraries.js'
 import { codeOf, hex, readVectors, sha256, text, thrownBy, tries } from './helpers.js'
+import { modelRoot } from './treeModel.js'
 
 interface TreeVectors {
   readonly sets: {
@@ -23,6 +24,38 @@ const vectors = readVectors<TreeVectors>('tree')
 function treeOf(pairs: readonly (readonly [string, string])[]): StateTree {
   return StateTree.empty(sha256).update(pairs.map(([path, digest]) => ({ path: hex(path), digest: hex(digest) })))
 }
+
+const digestOf = (n: number, round: number) => sha256(Uint8Array.of(n >> 8, n, round))
+const threeHundred = Array.from({ length: 300 }, (_, n): [string, Uint8Array] => [
+  toHex(digestOf(n, 0)),
+  digestOf(n, 1),
+])
+
+it('a tree of many shelves that become one, leaf by leaf, is right on the way', () => {
+  const map = new Map(threeHundred)
+  let tree = StateTree.empty(sha256).update(threeHundred.map(([path, digest]) => ({ path: hex(path), digest })))
+  for (const [gone] of threeHundred) {
+    map.delete(gone)
+    tree = tree.update([{ path: hex(gone), digest: undefined }])
+    if (map.size % 3 === 0 || map.size < 20) expect(toHex(tree.root)).toBe(toHex(modelRoot([...map].sort())))
+  }
+})
+
+it.each([3, 9, 20, 60])(
+  'a tree of many shelves that become one of %i leaves at once is right, and after each change to one of them',
+  (left) => {
+    const map = new Map(threeHundred.slice(0, left))
+    const all = StateTree.empty(sha256).update(threeHundred.map(([path, digest]) => ({ path: hex(path), digest })))
+    const rest = all.update(threeHundred.slice(left).map(([path]) => ({ path: hex(path), digest: undefined })))
+    expect(toHex(rest.root)).toBe(toHex(modelRoot([...map].sort())))
+    for (const [path, before] of [...map]) {
+      map.set(path, digestOf(left, 2))
+      const changed = rest.update([{ path: hex(path), digest: digestOf(left, 2) }])
+      expect(toHex(changed.root)).toBe(toHex(modelRoot([...map].sort())))
+      map.set(path, before)
+    }
+  },
+)
 
 describe('the state tree of a vector', () => {
   it.each(vectors.sets)('$name: root in one update', ({ pairs, root }) => {
