@@ -26,17 +26,13 @@ export class HostilePeer {
   }
 
   /** Resolves when it is connected and begins. Throws LabError `lab-exit` when it ends before, `lab-timeout`. */
-  static async start(options: HostileOptions): Promise<HostilePeer> {
+  static async start(options: HostileOptions, timeoutMs: number = START_TIMEOUT_MS): Promise<HostilePeer> {
     const program = fileURLToPath(new URL('./peer.js', import.meta.url))
     const child = spawn(process.execPath, [program, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] })
     keepInReach(child)
     const peer = new HostilePeer(child)
     try {
-      await peer.find(
-        (said) => ('peers' in said ? said.peers : undefined),
-        'the hostile peer to begin',
-        START_TIMEOUT_MS,
-      )
+      await peer.find((said) => ('peers' in said ? said.peers : undefined), 'the hostile peer to begin', timeoutMs)
       return peer
     } catch (error) {
       await peer.stop()

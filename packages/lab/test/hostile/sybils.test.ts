@@ -52,7 +52,10 @@ test(`${HONEST} honest daemons among ${4 * HONEST} that pass nothing on`, async 
     await cluster.waitForPeers(Math.min(HONEST - 1, 4))
     const alone = await spread(cluster, 'alone')
     const targets = cluster.daemons.map(({ addresses }) => addresses[0] ?? '')
-    const sybils = await HostilePeer.start({ network: cluster.network, targets, acts: silent(4 * HONEST) })
+    const acts = silent(4 * HONEST)
+    // Each dials each of the honest.
+    const dialMs = Math.max(60_000, acts.length * targets.length * 250)
+    const sybils = await HostilePeer.start({ network: cluster.network, targets, acts }, dialMs)
     try {
       const among = await spread(cluster, 'among')
       const peers = await Promise.all(cluster.daemons.map(async (daemon) => (await daemon.status()).peers))
@@ -65,7 +68,7 @@ test(`${HONEST} honest daemons among ${4 * HONEST} that pass nothing on`, async 
   } finally {
     await cluster.stop()
   }
-}, 600_000)
+}, 1_200_000)
 
 test('a daemon whose neighbours are silent but for one follows that one', async () => {
   const cluster = await Cluster.start({ nodes: 1, node: () => ({ mine: 'always' }) })
