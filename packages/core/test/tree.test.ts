@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { proof as anyProof, bytes32 } from './arbitraries.js'
 import { codeOf, hex, readVectors, sha256, text, thrownBy, tries } from './helpers.js'
+import { PageStore } from './pageStore.js'
 import { modelRoot } from './treeModel.js'
 
 interface TreeVectors {
@@ -41,21 +42,36 @@ it('a tree of many shelves that become one, leaf by leaf, is right on the way', 
   }
 })
 
-it.each([3, 9, 20, 60])(
-  'a tree of many shelves that become one of %i leaves at once is right, and after each change to one of them',
-  (left) => {
-    const map = new Map(threeHundred.slice(0, left))
-    const all = StateTree.empty(sha256).update(threeHundred.map(([path, digest]) => ({ path: hex(path), digest })))
-    const rest = all.update(threeHundred.slice(left).map(([path]) => ({ path: hex(path), digest: undefined })))
+describe.each([3, 8, 9, 20, 60])('a tree of many shelves that become one of %i leaves at once', (left) => {
+  const map = new Map(threeHundred.slice(0, left))
+  const additions = threeHundred.map(([path, digest]) => ({ path: hex(path), digest }))
+  const removals = threeHundred.slice(left).map(([path]) => ({ path: hex(path), digest: undefined }))
+
+  function expectRightAfterEachChange(rest: StateTree): void {
     expect(toHex(rest.root)).toBe(toHex(modelRoot([...map].sort())))
-    for (const [path, before] of [...map]) {
-      map.set(path, digestOf(left, 2))
-      const changed = rest.update([{ path: hex(path), digest: digestOf(left, 2) }])
-      expect(toHex(changed.root)).toBe(toHex(modelRoot([...map].sort())))
-      map.set(path, before)
+    for (const path of map.keys()) {
+      const digest = digestOf(left, 2)
+      const changed = rest.update([{ path: hex(path), digest }])
+      expect(toHex(changed.root)).toBe(toHex(modelRoot([...new Map([...map, [path, digest]])].sort())))
     }
-  },
-)
+  }
+
+  it('is right, and after each change to one of them', () => {
+    expectRightAfterEachChange(StateTree.empty(sha256).update(additions).update(removals))
+  })
+
+  it('is right as it is read again, and leaves no page of before', () => {
+    const store = new PageStore(1_000_000)
+    const all = store.empty().update(additions)
+    store.commit(all)
+    store.commit(all.update(removals))
+    expectRightAfterEachChange(store.open())
+    const anew = new PageStore(1_000_000)
+    anew.commit(anew.empty().update(additions.slice(0, left)))
+    expect([...store.buckets.keys()].sort()).toEqual([...anew.buckets.keys()].sort())
+    expect([...store.shelves.keys()].sort()).toEqual([...anew.shelves.keys()].sort())
+  })
+})
 
 describe('the state tree of a vector', () => {
   it.each(vectors.sets)('$name: root in one update', ({ pairs, root }) => {
