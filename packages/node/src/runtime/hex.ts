@@ -9,11 +9,6 @@ export function hex(bytes: Uint8Array): string {
   return view(bytes).toString('hex')
 }
 
-/** One character for each byte: the shortest key of a Map. */
-export function binary(bytes: Uint8Array): string {
-  return view(bytes).toString('latin1')
-}
-
 /** The bytes of a hexadecimal text that is known to be well-formed. */
 export function unhex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'hex'))

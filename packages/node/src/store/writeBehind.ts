@@ -2,7 +2,7 @@
  * Batches that may reach the disk later: until then they are read from memory, as if they were there. Owns what waits, its order and its bound. Several
  * are written as one, all or nothing, and of what they change twice only the last counts.
  */
-import { binary } from '../runtime/hex.js'
+import { toMapKey } from '@kvchain/core/bytes'
 import type { Batch, BatchTarget } from './batch.js'
 
 /** Bytes of batches that wait. A block of a few dozen transactions changes some 100 KiB, pages of the state tree included. */
@@ -24,8 +24,8 @@ class Group {
 
   add(batch: Batch, sync: boolean): void {
     batch.replay({
-      put: (key, value) => this.changes.set(binary(key), { key, value }),
-      del: (key) => this.changes.set(binary(key), { key, value: undefined }),
+      put: (key, value) => this.changes.set(toMapKey(key), { key, value }),
+      del: (key) => this.changes.set(toMapKey(key), { key, value: undefined }),
     })
     this.bytes += batch.bytes
     this.sync ||= sync
@@ -57,7 +57,7 @@ export class WriteBehind {
   /** The change of a key that is not on disk yet. */
   find(key: Uint8Array): Change | undefined {
     if (this.isEmpty) return undefined
-    const text = binary(key)
+    const text = toMapKey(key)
     return this.waiting.changes.get(text) ?? this.leaving?.changes.get(text)
   }
 

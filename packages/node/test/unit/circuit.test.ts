@@ -16,6 +16,7 @@ import { readTold, tellPeers } from '@kvchain/node/net/peers/exchange'
 import { Streams } from '@kvchain/node/net/streams/streams'
 import { silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
+import { addressOf, until } from '../helpers/hosts.js'
 
 const runtime = { ...systemRuntime(), log: silentLog }
 const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
@@ -37,19 +38,6 @@ async function start(options: Partial<HostOptions>): Promise<Host> {
   cleanups.push(() => host.stop())
   await host.start()
   return host
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let waited = 0; !condition(); waited += 10) {
-    if (waited > 60_000) throw new Error(`waited in vain until ${what}`)
-    await runtime.timers.sleep(10)
-  }
-}
-
-function addressOf(host: Host): string {
-  const [address] = host.addresses()
-  if (address === undefined) throw new Error('the host is nowhere')
-  return address
 }
 
 const bare = (address: string): string => withoutPeerId(parseAddress(address)).toString()

@@ -20,6 +20,7 @@ import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { afterEach, describe, expect, it } from 'vitest'
+import { addressOf, until } from '../helpers/hosts.js'
 
 const runtime = systemRuntime()
 const NETWORK = 'ab12'
@@ -65,19 +66,6 @@ async function start(
 
 const text = (data: Uint8Array): string => new TextDecoder().decode(data)
 const bytes = (data: string): Uint8Array => new TextEncoder().encode(data)
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let waited = 0; !condition(); waited += 10) {
-    if (waited > 60_000) throw new Error(`waited in vain until ${what}`)
-    await runtime.timers.sleep(10)
-  }
-}
-
-function addressOf(host: Host): string {
-  const [address] = host.addresses()
-  if (address === undefined) throw new Error('the host listens nowhere')
-  return address
-}
 
 /** Connects two nodes and waits until messages can flow both ways. */
 async function connect(from: Node, to: Node): Promise<void> {

@@ -16,6 +16,7 @@ import { parseAddress, peerIdOf } from '@kvchain/node/net/address'
 import { Host, type HostOptions } from '@kvchain/node/net/host'
 import { type Log, silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
+import { addressOf, until } from '../helpers/hosts.js'
 
 const runtime = systemRuntime()
 const running: Host[] = []
@@ -45,19 +46,6 @@ function watch(host: Host): string[] {
     disconnected: (peerId) => told.push(`disconnected ${peerId}`),
   })
   return told
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let waited = 0; !condition(); waited += 10) {
-    if (waited > 60_000) throw new Error(`waited in vain until ${what}`)
-    await runtime.timers.sleep(10)
-  }
-}
-
-function addressOf(host: Host): string {
-  const [address] = host.addresses()
-  if (address === undefined) throw new Error('the host listens nowhere')
-  return address
 }
 
 const bare = (address: string): string => address.replace(/\/p2p\/.*/, '')
