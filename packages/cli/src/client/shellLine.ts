@@ -1,8 +1,8 @@
 /**
  * A line of the shell as the arguments of a command: quoting, the short commands, and the options that the shell itself was given. Pure.
  */
-import { split } from 'shlex'
 import { usageError } from '../exits.js'
+import { wordsOf } from './shellWords.js'
 
 /** What the shell's own options put before each command. */
 export interface LineDefaults {
@@ -20,11 +20,11 @@ const OUTPUT_FLAGS = ['-o', '--output']
 export function splitLine(line: string): string[] {
   const trimmed = line.trimStart()
   if (trimmed === '' || trimmed.startsWith('#')) return []
-  try {
-    return split(trimmed)
-  } catch (error) {
-    throw usageError(`a quote or a backslash is not ended: ${error instanceof Error ? error.message : error}`)
-  }
+  const words = wordsOf(trimmed)
+  const open = words.at(-1)?.open ?? ''
+  if (open !== '')
+    throw usageError(open === '\\' ? 'nothing follows the last backslash' : `a quote is not ended: ${open}`)
+  return words.map(({ text }) => text)
 }
 
 /** What kvchain-cli would be given for these words. Throws CliError `usage`. */
