@@ -19,6 +19,7 @@ import {
   leafRoom,
   mergeLeaves,
   NO_LEAVES,
+  pairsOf,
   replaceDigests,
   setParting,
   splitAt,
@@ -29,8 +30,8 @@ import {
   BUCKET_LEAVES,
   bucketWrites,
   contentOf,
-  keyOf,
   makeInner,
+  nameOf,
   PageCache,
   type PageWrite,
   readShelf,
@@ -109,16 +110,17 @@ export class StateTree {
     return this.node?.count ?? 0
   }
 
-  /** The pages that a commit must write, in order, or (without content) remove. Content and key are the visitor's until it returns. */
+  /** The pages that a commit must write, in order, or (without content) remove. Content and key are the visitor's until it returns. Throws TreeError. */
   writePages(visit: (kind: PageWrite['kind'], key: Uint8Array, content: Uint8Array | undefined) => void): void {
-    for (const write of this.last.writes) visit(write.kind, keyOf(write), contentOf(write))
+    if (this.source?.generation !== this.generation && this.last !== NO_UPDATE) throw staleError()
+    for (const write of this.last.writes) visit(write.kind, nameOf(write), contentOf(write))
   }
 
   /** The pages are on disk, and the source is of this tree. */
   markCommitted(): void {
     this.generation = this.source?.generation ?? 0
     if (this.source === undefined) return
-    for (const shelf of this.last.replaced) this.cache.drop(shelf)
+    for (const shelf of this.last.replaced) this.cache.reuse(shelf)
     for (const shelf of this.last.made) {
       shelf.persisted = true
       this.cache.use(shelf)
@@ -155,7 +157,7 @@ export class StateTree {
     }
     const digest = node && digestIn(this.leavesOf(node, path, depth), path)
     this.cache.trim()
-    return digest
+    return digest && new Uint8Array(digest)
   }
 
   /** The proof of presence or absence for a path. */
@@ -182,7 +184,8 @@ export class StateTree {
       else to = middle
     }
     if (from === to) return { siblings, terminal: { kind: 'empty' } }
-    return { siblings, terminal: { kind: 'leaf', ...leafAt(leaves, from) } }
+    const pair = new Uint8Array(pairsOf(leaves, from, from + 1))
+    return { siblings, terminal: { kind: 'leaf', ...leafAt(pair, 0) } }
   }
 
   private apply(
@@ -204,7 +207,7 @@ export class StateTree {
     const changed = { changes, from, to }
     if (node === undefined) return this.rebuild(update, NO_LEAVES, depth, changed)
     const old = this.leavesOf(node, path, depth)
-    const same = replaceDigests(this.sha256, old, changed)
+    const same = replaceDigests(this.sha256, old, changed, this.cache)
     if (same === undefined) {
       const made = this.rebuild(update, old, depth, changed)
       this.remove(update, node, old, depth, made?.kind === 'shelf')
@@ -225,7 +228,7 @@ export class StateTree {
     const room = this.room(leafCount(old) + changed.to - changed.from)
     const count = mergeLeaves(this.sha256, old, changed, room)
     const made = this.build(update, room, 0, count, depth, changed)
-    const now = made?.kind === 'shelf' && made.leaves ? made.leaves : ownLeaves(room, 0, count)
+    const now = made?.kind === 'shelf' && made.leaves ? made.leaves : this.ownLeaves(room, 0, count)
     bucketWrites(old, now, depth, changed, update.writes)
     return made
   }
@@ -240,7 +243,7 @@ export class StateTree {
   ): TreeNode | undefined {
     if (from === to) return undefined
     if (to - from <= SHELF_LEAVES) {
-      const own = ownLeaves(leaves, from, to)
+      const own = this.ownLeaves(leaves, from, to)
       return this.shelve(update, own, hashLeaves(this.sha256, own, depth, changed), depth)
     }
     const { changes } = changed
@@ -269,7 +272,7 @@ export class StateTree {
     const count = (left?.count ?? 0) + (right?.count ?? 0)
     if (count > SHELF_LEAVES) return makeInner(this.sha256, left, right)
     if (count === 0) return undefined
-    const leaves = leafRoom(count)
+    const leaves = this.cache.take(count)
     let end = 0
     for (const [bit, child] of [left, right].entries()) {
       if (child === undefined) continue
@@ -287,6 +290,12 @@ export class StateTree {
     if (left !== undefined && right !== undefined) setParting(leaves, left.count - 1, hash)
     if (count <= BUCKET_LEAVES) addBuckets(update.writes, leaves, 0, count, depth, false)
     return this.shelve(update, leaves, hash, depth)
+  }
+
+  private ownLeaves(packed: Uint8Array, from: number, to: number): Uint8Array {
+    const own = this.cache.take(to - from)
+    copyLeaves(packed, from, to, own, 0)
+    return own
   }
 
   /** Where leaves are put together before they are cut into shelves: the same for every call, so one must be done before the next. */
@@ -317,15 +326,13 @@ export class StateTree {
 
   /** The source, as long as it still is of this tree. */
   private get reading(): TreeSource {
-    if (this.source?.generation !== this.generation) throw new TreeError('tree-stale', 'the state has moved on')
+    if (this.source?.generation !== this.generation) throw staleError()
     return this.source
   }
 }
 
-function ownLeaves(packed: Uint8Array, from: number, to: number): Uint8Array {
-  const own = leafRoom(to - from)
-  copyLeaves(packed, from, to, own, 0)
-  return own
+function staleError(): TreeError {
+  return new TreeError('tree-stale', 'the state has moved on')
 }
 
 /** The first 48 bits decide nearly always, and numbers compare far faster than bytes. */

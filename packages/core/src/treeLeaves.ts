@@ -34,6 +34,11 @@ export function leafRoom(count: number): Uint8Array {
   return new Uint8Array(count * LEAF_BYTES)
 }
 
+/** Gives room as leafRoom does, but with anything in it: all of it must be written. */
+export interface LeafRooms {
+  take(count: number): Uint8Array
+}
+
 /** How many leaves there are, or there is room for. */
 export function leafCount(packed: Uint8Array): number {
   return packed.length / LEAF_BYTES
@@ -52,6 +57,11 @@ function partingAt(packed: Uint8Array, index: number): number {
 export function leafAt(packed: Uint8Array, index: number): { path: Uint8Array; digest: Uint8Array } {
   const at = index * PAIR_BYTES
   return { path: packed.subarray(at, at + 32), digest: packed.subarray(at + 32, at + PAIR_BYTES) }
+}
+
+/** Where the path of a leaf stands, and its digest behind it. */
+export function pairsAt(index: number): number {
+  return index * PAIR_BYTES
 }
 
 /** Path and digest of leaves [from, to), as a bucket has them on disk. A view. */
@@ -163,6 +173,7 @@ export function replaceDigests(
   sha256: Sha256,
   before: Uint8Array,
   { changes, from, to }: ChangeRange<LeafChange>,
+  rooms: LeafRooms,
 ): Uint8Array | undefined {
   const count = leafCount(before)
   let place = 0
@@ -172,7 +183,8 @@ export function replaceDigests(
     place = lowerBound(before, place, count, change.path)
     if (place === count || comparePath(before, place, change.path) !== 0) return undefined
   }
-  const now = new Uint8Array(before)
+  const now = rooms.take(count)
+  now.set(before)
   place = 0
   for (let i = from; i < to; i++) {
     const { path, digest } = changes[i] ?? {}

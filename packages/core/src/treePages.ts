@@ -13,8 +13,19 @@ import { toMapKey } from './bytes.js'
 import { assert } from './errors.js'
 import type { Sha256 } from './hash.js'
 import { MAX_INTEGER } from './limits.js'
-import { fromText, type HashText, nodeHash, PATH_BITS } from './treeHash.js'
-import { type ChangeRange, hashLeaves, leafCount, packPairs, pairsOf, splitAt, splitPacked } from './treeLeaves.js'
+import { type HashText, nodeHash, PATH_BITS, putText } from './treeHash.js'
+import {
+  type ChangeRange,
+  hashLeaves,
+  type LeafRooms,
+  leafCount,
+  leafRoom,
+  packPairs,
+  pairsAt,
+  pairsOf,
+  splitAt,
+  splitPacked,
+} from './treeLeaves.js'
 
 /** Few, so that an update writes little; more than one, so that a shelf is not read in too many pieces. */
 export const BUCKET_LEAVES = 8
@@ -71,11 +82,14 @@ export interface PageWrite {
   readonly isRemoved: boolean
 }
 
-export function keyOf({ leaves, from, depth }: PageWrite): Uint8Array {
-  return pageKey(pairsOf(leaves, from, from + 1), depth)
+const nameRoom = new Uint8Array(33)
+
+/** The page's name, as pageKey gives it. Valid until the next call. */
+export function nameOf({ leaves, from, depth }: PageWrite): Uint8Array {
+  return putPageKey(leaves, pairsAt(from), depth, nameRoom)
 }
 
-/** Undefined for a page that is no more. A view of leaves, for a bucket. */
+/** Undefined for a page that is no more. A view of leaves, or valid until the next call. */
 export function contentOf({ leaves, from, to, depth, hash, isRemoved }: PageWrite): Uint8Array | undefined {
   if (isRemoved) return undefined
   return hash === undefined ? pairsOf(leaves, from, to) : encodeShelf(hash, leaves, depth)
@@ -83,33 +97,46 @@ export function contentOf({ leaves, from, to, depth, hash, isRemoved }: PageWrit
 
 /** The name of a page: the path's first `depth` bits, zeros up to 32 bytes, and the depth. Sorts by place. */
 export function pageKey(path: Uint8Array, depth: number): Uint8Array {
-  const key = new Uint8Array(33)
+  return putPageKey(path, 0, depth, new Uint8Array(33))
+}
+
+/** Of the path that stands at `at`. */
+function putPageKey(path: Uint8Array, at: number, depth: number, key: Uint8Array): Uint8Array {
   const whole = depth >> 3
-  for (let i = 0; i < whole; i++) key[i] = path[i] ?? 0
+  for (let i = 0; i < whole; i++) key[i] = path[at + i] ?? 0
+  key.fill(0, whole)
   const spare = depth & 7
-  if (spare !== 0) key[whole] = (path[whole] ?? 0) & (0xff00 >> spare)
+  if (spare !== 0) key[whole] = (path[at + whole] ?? 0) & (0xff00 >> spare)
   key[32] = depth
   return key
 }
 
-/** A stored shelf: hash `bytes[32]`, then depth `u8` and leaves `u8` of each bucket from left to right; a part without leaves counts as one. */
+/** What encodeShelf writes to. Grows to the longest. */
+let shelfRoom = new Uint8Array(256)
+
+/**
+ * A stored shelf: hash `bytes[32]`, then depth `u8` and leaves `u8` of each bucket from left to right; a part without leaves counts as one. Valid until
+ * the next call.
+ */
 function encodeShelf(hash: HashText, leaves: Uint8Array, depth: number): Uint8Array {
-  const parts: number[] = []
-  partition(leaves, 0, leafCount(leaves), depth, parts)
-  const bytes = new Uint8Array(32 + parts.length)
-  bytes.set(fromText(hash))
-  bytes.set(parts, 32)
-  return bytes
+  const end = putParts(leaves, 0, leafCount(leaves), depth, 32)
+  putText(hash, shelfRoom, 0)
+  return shelfRoom.subarray(0, end)
 }
 
-function partition(leaves: Uint8Array, from: number, to: number, depth: number, parts: number[]): void {
+function putParts(leaves: Uint8Array, from: number, to: number, depth: number, at: number): number {
   if (to - from <= BUCKET_LEAVES) {
-    parts.push(depth, to - from)
-    return
+    if (at + 2 > shelfRoom.length) {
+      const larger = new Uint8Array(2 * shelfRoom.length)
+      larger.set(shelfRoom)
+      shelfRoom = larger
+    }
+    shelfRoom[at] = depth
+    shelfRoom[at + 1] = to - from
+    return at + 2
   }
   const middle = splitPacked(leaves, from, to, depth)
-  partition(leaves, from, middle, depth + 1, parts)
-  partition(leaves, middle, to, depth + 1, parts)
+  return putParts(leaves, middle, to, depth + 1, putParts(leaves, from, middle, depth + 1, at))
 }
 
 interface StoredShelf {
@@ -242,14 +269,19 @@ export function addBuckets(
 
 /** The array's object, its memory's, and the entry of the cache. Measured. */
 const SHELF_OVERHEAD_BYTES = 400
+/** As much as a commit of some thousand changes replaces. */
+const MAX_FREE_BYTES = 32 << 20
 
 /**
  * Leaves in memory that the disk has too. Bounded in bytes; whatever was not used for longest is given up first. Those that a block has just
  * changed do not count until they are written.
  */
-export class PageCache {
+export class PageCache implements LeafRooms {
   private readonly shelves = new Map<Shelf, number>()
   private bytes_ = 0
+  /** Memory that held leaves and may hold others, by how many. To make and to collect it costs more than all the hashing. */
+  private readonly free: Uint8Array[][] = Array.from({ length: SHELF_LEAVES + 1 }, () => [])
+  private freeBytes = 0
 
   constructor(readonly maxBytes: number = MAX_INTEGER) {}
 
@@ -276,6 +308,23 @@ export class PageCache {
     if (bytes === undefined) return
     this.shelves.delete(shelf)
     this.bytes_ -= bytes
+  }
+
+  /** Forgets a shelf that no tree of the present has, and takes its memory back: nothing may look into it any more. */
+  reuse(shelf: Shelf): void {
+    this.drop(shelf)
+    const { leaves } = shelf
+    shelf.leaves = undefined
+    if (leaves === undefined || this.freeBytes + leaves.length > MAX_FREE_BYTES) return
+    this.free[shelf.count]?.push(leaves)
+    this.freeBytes += leaves.length
+  }
+
+  /** Room for leaves, those of a shelf mostly, with anything in it. */
+  take(count: number): Uint8Array {
+    const room = this.free[count]?.pop()
+    this.freeBytes -= room?.length ?? 0
+    return room ?? leafRoom(count)
   }
 
   /** Gives up leaves until the rest fits. Not during an update: what it holds must stay. */

@@ -45,7 +45,7 @@ export class PageStore implements TreeSource {
         counts.removed++
         return
       }
-      pages.set(toMapKey(key), { key, content: new Uint8Array(content) })
+      pages.set(toMapKey(key), { key: new Uint8Array(key), content: new Uint8Array(content) })
       counts[kind === 'bucket' ? 'buckets' : 'shelves']++
     })
     this.generation++

@@ -3,7 +3,7 @@
  * here is two Maps; its steps are those of a node's.
  */
 import { equalBytes, toHex } from '@kvchain/core/bytes'
-import { type TreeChange, TreeError } from '@kvchain/core/tree'
+import { type StateTree, type TreeChange, TreeError } from '@kvchain/core/tree'
 import { verifyProof } from '@kvchain/core/treeProof'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -62,6 +62,54 @@ describe('the state tree over pages', () => {
       ),
       tries(200),
     )
+  })
+
+  it('of a past that is gone, or of a block that never came, never gives a wrong answer', () => {
+    const first = Array.from({ length: 90 }, (_, n) => ({ path: crowdedPath(0, n), digest: sha256(Uint8Array.of(n)) }))
+    let [right, stale] = [0, 0]
+    fc.assert(
+      fc.property(fc.array(fc.tuple(step, step), { minLength: 1, maxLength: 6 }), path, (steps, asked) => {
+        const store = new PageStore(1_000_000)
+        const known: { tree: StateTree; map: Map<string, Uint8Array> }[] = []
+        const remember = (from: { tree: StateTree; map: Map<string, Uint8Array> }, changes: readonly TreeChange[]) => {
+          const next = { tree: from.tree.update(changes), map: new Map(from.map) }
+          applyTo(next.map, changes)
+          known.push(next)
+          return next
+        }
+        let tip = remember({ tree: store.empty(), map: new Map() }, first)
+        store.commit(tip.tree)
+        for (const [{ changes }, other] of steps) {
+          const dropped = remember(tip, other.changes)
+          remember(dropped, changes)
+          tip = remember(tip, changes)
+          store.commit(tip.tree)
+          if (other.changes.length > 0) expect(codeOf(() => dropped.tree.writePages(() => {}))).toBe('tree-stale')
+        }
+        for (const { tree, map } of known) {
+          expectBytes(tree.root, modelRoot([...map]))
+          for (const one of [asked, first[0]?.path ?? asked, first[40]?.path ?? asked]) {
+            try {
+              expect(tree.digestAt(one)).toEqual(map.get(toHex(one)))
+              expect(verifyProof(sha256, tree.root, one, tree.prove(one)).kind).toBe(
+                map.has(toHex(one)) ? 'present' : 'absent',
+              )
+              const next = tree.update([{ path: one, digest: sha256(one) }])
+              expectBytes(next.root, modelRoot([...new Map(map).set(toHex(one), sha256(one))]))
+              right++
+            } catch (error) {
+              if (!(error instanceof TreeError)) throw error
+              expect(error.code).toBe('tree-stale')
+              expect(tree).not.toBe(tip.tree)
+              stale++
+            }
+          }
+        }
+      }),
+      tries(100),
+    )
+    expect(right).toBeGreaterThan(0)
+    expect(stale).toBeGreaterThan(0)
   })
 
   it('reads no further once the store has moved on, and no page that is not what it says', () => {

@@ -243,6 +243,20 @@ describe('pages that are not what the tree says', () => {
   })
 })
 
+it('what was read and proved stays when its memory is used again', () => {
+  const { store, tree } = stored()
+  const path = crowdedPath(0x00, 1)
+  const [read, proof] = [tree.digestAt(path), tree.prove(path)]
+  const before = structuredClone({ read, proof })
+  let tip = tree
+  for (let round = 1; round <= 3; round++) {
+    tip = tip.update(changes(0x00, 0, 40).map(({ path, digest }) => ({ path, digest: digest?.with(0, round) })))
+    store.commit(tip)
+  }
+  expect({ read, proof }).toEqual(before)
+  expect(tip.digestAt(path)).not.toEqual(read)
+})
+
 it('the name of a page is the first bits of its paths, and their number', () => {
   const path = new Uint8Array(32).fill(0xff)
   for (const [depth, ...bytes] of [
@@ -273,4 +287,34 @@ it('a cache gives up what was not used for longest', () => {
   cache.drop(a)
   cache.drop(a)
   expect(cache.bytes).toBe(400 + 400)
+})
+
+it('a cache gives the memory of a shelf that is no more to another of as many leaves, and keeps not too much', () => {
+  const cache = new PageCache()
+  const shelf = (count: number, bytes: number) => ({
+    kind: 'shelf' as const,
+    hash: '',
+    count,
+    leaves: new Uint8Array(bytes),
+    persisted: true,
+  })
+  const old = shelf(3, 3 * 128)
+  const { leaves } = old
+  cache.use(old)
+  cache.reuse(old)
+  expect(cache.bytes).toBe(0)
+  expect(old.leaves).toBeUndefined()
+  cache.reuse(old)
+  expect(cache.take(2)).not.toBe(leaves)
+  expect(cache.take(3)).toBe(leaves)
+  expect(cache.take(3)).not.toBe(leaves)
+  expect(cache.take(200)).toHaveLength(200 * 128)
+
+  const [large, last] = [shelf(3, 32 << 20), shelf(3, 1)]
+  const [memory, lastMemory] = [large.leaves, last.leaves]
+  cache.reuse(large)
+  cache.reuse(last)
+  expect(cache.take(3)).toBe(memory)
+  cache.reuse({ ...last, leaves: lastMemory })
+  expect(cache.take(3)).toBe(lastMemory)
 })

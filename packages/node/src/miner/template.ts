@@ -31,6 +31,8 @@ export interface Template {
 
 interface Draft {
   readonly parent: ChainNode
+  /** Of the parent, as the chain had it: after a reorg there and back it has another, and this one may not be read any more. */
+  readonly base: StateTree
   readonly view: StateView
   tree: StateTree
   readonly transactions: IncludedTransaction[]
@@ -60,13 +62,15 @@ export class TemplateBuilder {
   }
 
   private currentDraft(): Draft {
-    const parent = this.chain.tip
+    const { tip: parent, stateTree: base } = this.chain
     // Where fees matter a better-paying newcomer must be able to push others out, so the choice is made afresh.
-    if (this.draft?.parent === parent && this.chain.params.minFeePerByte === 0) return this.draft
+    if (this.draft?.parent === parent && this.draft.base === base && this.chain.params.minFeePerByte === 0)
+      return this.draft
     this.draft = {
       parent,
+      base,
       view: new StateView(this.chain.store),
-      tree: this.chain.stateTree,
+      tree: base,
       transactions: [],
       leaves: new MerkleTree(sha256),
       nextNonces: new Map(),

@@ -1,6 +1,6 @@
 /**
- * Changes of the database that are made all together or not at all. Owns how they are held until then: in one stretch of bytes, since an
- * object for each key and value of a large block would cost more than writing them.
+ * Changes of the database that are made all together or not at all. Owns how they are held until then: in a few stretches of bytes, since
+ * an object for each key and value of a large block would cost more than writing them.
  */
 import { SEAL_BYTES, sealInto } from './seal.js'
 
@@ -11,13 +11,17 @@ export interface BatchTarget {
 }
 
 const FIRST_BYTES = 1024
+const MAX_NEXT_BYTES = 256 << 10
 /** In place of a value's length. */
 const REMOVED = -1
 
 export class Batch {
+  /** What is full, with nothing behind the last change in it. */
+  private readonly full: Uint8Array[] = []
   private room = new Uint8Array(FIRST_BYTES)
   private end = 0
-  /** Length of key and of value, for each change. */
+  private fullBytes = 0
+  /** Length of key and of value, for each change. None lies in two rooms. */
   private readonly lengths: number[] = []
 
   get count(): number {
@@ -26,7 +30,7 @@ export class Batch {
 
   /** Keys, values and seals together. */
   get bytes(): number {
-    return this.end
+    return this.fullBytes + this.end
   }
 
   /** A record with its seal. */
@@ -52,16 +56,21 @@ export class Batch {
 
   /** Hands over every change, in order. */
   replay(target: BatchTarget): void {
-    let at = 0
+    let [index, at] = [0, 0]
+    let room = this.full[index] ?? this.room
     for (let i = 0; i < this.lengths.length; i += 2) {
       const [keyLength = 0, valueLength = 0] = [this.lengths[i], this.lengths[i + 1]]
-      const key = this.room.subarray(at, at + keyLength)
+      if (at === room.length) {
+        room = this.full[++index] ?? this.room
+        at = 0
+      }
+      const key = room.subarray(at, at + keyLength)
       at += keyLength
       if (valueLength === REMOVED) {
         target.del(key)
         continue
       }
-      target.put(key, this.room.subarray(at, at + valueLength))
+      target.put(key, room.subarray(at, at + valueLength))
       at += valueLength
     }
   }
@@ -76,8 +85,10 @@ export class Batch {
 
   private reserve(count: number): void {
     if (this.end + count <= this.room.length) return
-    const larger = new Uint8Array(2 * (this.end + count))
-    larger.set(this.room)
-    this.room = larger
+    if (this.end > 0) this.full.push(this.room.subarray(0, this.end))
+    this.fullBytes += this.end
+    const next = Math.min(2 * this.room.length, MAX_NEXT_BYTES)
+    this.room = new Uint8Array(Math.max(next, count))
+    this.end = 0
   }
 }

@@ -57,11 +57,17 @@ export function kindOf(key: Uint8Array): RecordKind | undefined {
   return KINDS.get(key[0])
 }
 
-function keyed(kind: RecordKind, id: Uint8Array): Uint8Array {
-  const key = new Uint8Array(1 + id.length)
+function keyed(kind: RecordKind, id: Uint8Array, key: Uint8Array = new Uint8Array(1 + id.length)): Uint8Array {
   key[0] = PREFIX[kind]
   key.set(id, 1)
   return key
+}
+
+const pageRoom = new Uint8Array(34)
+
+/** The key of a page, as recordKey gives it, but valid until the next call. */
+export function passingPageKey(kind: 'bucket' | 'shelf', pageKey: Uint8Array): Uint8Array {
+  return keyed(kind, pageKey, pageRoom)
 }
 
 export const recordKey = {

@@ -11,7 +11,7 @@ import { StoreError } from '../runtime/errors.js'
 import type { Log } from '../runtime/runtime.js'
 import { Batch } from './batch.js'
 import type { Database } from './database.js'
-import { recordKey } from './schema.js'
+import { passingPageKey, recordKey } from './schema.js'
 
 export interface TreeStoreOptions {
   /** Memory for pages that the disk has too. */
@@ -51,8 +51,9 @@ export class TreeStore implements TreeSource {
   /** Adds to a commit what `tree` changed since the tree that it was made of, which must be the committed one. */
   addPages(batch: Batch, tree: StateTree): void {
     tree.writePages((kind, key, content) => {
-      if (content === undefined) batch.delete(recordKey[kind](key))
-      else batch.put(recordKey[kind](key), content)
+      const record = passingPageKey(kind, key)
+      if (content === undefined) batch.delete(record)
+      else batch.put(record, content)
     })
   }
 
