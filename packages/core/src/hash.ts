@@ -36,18 +36,27 @@ export const DOMAIN = {
   treeNode: domain('node'),
 } as const
 
-/** Short messages are put together here, so that the millions of them in a tree allocate nothing. By length. */
+/** Messages are put together here, so that the millions of them in a tree allocate nothing. By length, the short ones. */
 const scratch: (Uint8Array | undefined)[] = []
 const MAX_SCRATCH_BYTES = 160
+/** The long ones. Grows to the longest that is kept. */
+let longScratch = new Uint8Array(1024)
+const MAX_LONG_BYTES = 64 << 10
+
+/** Room for a message of so many bytes: for most of them used again by the next. */
+function messageRoom(length: number): Uint8Array {
+  if (length <= MAX_SCRATCH_BYTES) {
+    scratch[length] ??= new Uint8Array(length)
+    return scratch[length]
+  }
+  if (length > MAX_LONG_BYTES) return new Uint8Array(length)
+  if (length > longScratch.length) longScratch = new Uint8Array(2 * length)
+  return longScratch.subarray(0, length)
+}
 
 /** sha256(tag || parts...). The function must be done with its input when it returns. */
 export function taggedHash(sha256: Sha256, tag: Uint8Array, first: Uint8Array, second?: Uint8Array): Uint8Array {
-  const length = TAG_BYTES + first.length + (second?.length ?? 0)
-  let message = scratch[length]
-  if (message === undefined) {
-    message = new Uint8Array(length)
-    if (length <= MAX_SCRATCH_BYTES) scratch[length] = message
-  }
+  const message = messageRoom(TAG_BYTES + first.length + (second?.length ?? 0))
   message.set(tag)
   message.set(first, TAG_BYTES)
   if (second !== undefined) message.set(second, TAG_BYTES + first.length)

@@ -30,16 +30,28 @@ describe('tagged hashes', () => {
     expect(taggedHash(sha256, DOMAIN.value, a, b)).toEqual(joined)
   })
 
-  it('put short messages together in one place for each length, and hold on to no long ones', () => {
+  it('put messages together in one place: short ones of each length, longer ones in all, and hold on to no very long ones', () => {
     const messages: Uint8Array[] = []
     const keep = (message: Uint8Array) => {
       messages.push(message)
       return sha256(message)
     }
-    for (const bytes of [32, 144, 145, 1_000]) {
+    for (const bytes of [32, 144, 145, 1_000, 5_000, (64 << 10) - 16, (64 << 10) - 15]) {
       messages.length = 0
       for (let i = 0; i < 2; i++) taggedHash(keep, DOMAIN.value, new Uint8Array(bytes))
-      expect([bytes, messages[0] === messages[1]]).toEqual([bytes, bytes <= 144])
+      const [first, second] = messages
+      expect([bytes, first === second]).toEqual([bytes, bytes <= 144])
+      expect([bytes, first?.buffer === second?.buffer]).toEqual([bytes, bytes <= (64 << 10) - 16])
+    }
+  })
+
+  it('depend on nothing that a longer message left behind', () => {
+    const expected = [0, 1, 144, 145, 1_500, 70_000].map((bytes) => {
+      const message = new Uint8Array(bytes).fill(7)
+      return [message, sha256(new Uint8Array([...DOMAIN.value, ...message]))] as const
+    })
+    for (const [message, hash] of [...expected, ...expected.toReversed()]) {
+      expect(taggedHash(sha256, DOMAIN.value, message)).toEqual(hash)
     }
   })
 })

@@ -330,10 +330,14 @@ export class ChainStore implements StateReader {
       const location = { height, index, outcome, sender: transaction.body.sender }
       batch.put(recordKey.transaction(transaction.txid), encodeLocation(location))
     }
-    for (const entry of changes.versions) {
-      batch.put(recordKey.version(entryPath(sha256, entry.key), entry.version), encodeEntry(entry))
+    // The last version of a key is its entry too: encoded once.
+    const encoded = new Map(changes.versions.map((entry) => [entry, encodeEntry(entry)]))
+    for (const [entry, content] of encoded) {
+      batch.put(recordKey.version(entryPath(sha256, entry.key), entry.version), content)
     }
-    for (const { key, after } of changes.entries) batch.put(recordKey.entry(key), encodeEntry(after))
+    for (const { key, after } of changes.entries) {
+      batch.put(recordKey.entry(key), encoded.get(after) ?? encodeEntry(after))
+    }
     for (const { after } of changes.accounts) putAccount(batch, after)
     batch.put(recordKey.undo(hash), encodeUndo(undoOf(changes)))
     batch.put(recordKey.meta('tip'), hash)
