@@ -21,7 +21,7 @@ import { Coalition, HOSTILE_NAMES } from '@kvchain/lab/experiments/faultsByzanti
 import type { BehaviourName } from '@kvchain/lab/hostile/acts'
 import { HostilePeer } from '@kvchain/lab/hostile/hostilePeer'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { attack, easyNetwork, guardedNetwork, LONG, putAndRead, waitForBan } from './rig.js'
+import { attack, easyNetwork, guardedNetwork, LONG, putAndRead, TEST_TIMEOUT_MS, waitForBan } from './rig.js'
 
 /** What an attack may cost at most, in MiB, garbage that waits to be collected included; an idle daemon takes some 90. */
 const MAX_GROWTH_MIB = 300
@@ -52,7 +52,7 @@ describe('is banned', () => {
     ['subscriptions', LONG ? 1_000_000 : 100_000],
     ['oversized', LONG ? 10_000 : 200],
     ['asking', LONG ? 1_000_000 : 20_000],
-  ])('%s', async (behaviour, count) => {
+  ])('%s', { timeout: TEST_TIMEOUT_MS }, async (behaviour, count) => {
     const { peer, result, confirmed, growthMib } = await attack(cluster, { behaviour, count })
     report(behaviour, { ...result, confirmed, growthMib })
     await waitForBan(cluster.at(0), peer.peerId)
@@ -68,7 +68,7 @@ describe('is borne', () => {
     ['equivocating', LONG ? 1_000 : 5],
     ['withholding', LONG ? 20 : 2],
     ['dribbling', LONG ? 1_000 : 128],
-  ])('%s', async (behaviour, count) => {
+  ])('%s', { timeout: TEST_TIMEOUT_MS }, async (behaviour, count) => {
     const isForAll = behaviour === 'equivocating' || behaviour === 'withholding'
     const targets = isForAll ? cluster.daemons.map(({ addresses }) => addresses[0] ?? '') : undefined
     const { result, confirmed, growthMib } = await attack(cluster, { behaviour, count }, targets)

@@ -9,6 +9,9 @@ import { waitUntil } from '@kvchain/lab/wait'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 
 export const LONG = process.env.KVCHAIN_LONG === '1'
+/** How long an attack may take. A thousand pairs of blocks take ten minutes. */
+const ATTACK_TIMEOUT_MS = LONG ? 1_500_000 : 110_000
+export const TEST_TIMEOUT_MS: number = ATTACK_TIMEOUT_MS + 10_000
 const { timers } = systemRuntime()
 
 /**
@@ -83,7 +86,7 @@ export async function attack(
   })()
   let confirmed = 0
   try {
-    const ended = peer.result().finally(() => {
+    const ended = peer.result({ timeoutMs: ATTACK_TIMEOUT_MS }).finally(() => {
       isOver = true
     })
     const honest = (async () => {
