@@ -2,7 +2,7 @@
 import { Links } from '@kvchain/lab/links/links'
 import { waitUntil } from '@kvchain/lab/wait'
 import { Gossip } from '@kvchain/node/net/gossip'
-import { Host } from '@kvchain/node/net/host'
+import { Host } from '@kvchain/node/net/host/host'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 
 const SEED_BYTES = 32

@@ -1,7 +1,7 @@
 /** What clients may know of other nodes, and do about them. */
 import type { Handlers } from '@kvchain/client/contract'
 import { DEFAULT_BAN_SECONDS } from '@kvchain/client/contract/net'
-import type { Host } from '../net/host.js'
+import type { Host } from '../net/host/host.js'
 import type { PeerManager } from '../net/peers/peerManager.js'
 import { OptionsError } from '../runtime/errors.js'
 import type { Sync } from '../sync/sync.js'

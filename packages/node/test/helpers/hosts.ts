@@ -1,5 +1,5 @@
 /** What tests of hosts on loopback share: waiting for what they do in their own time, and where they are. */
-import type { Host } from '@kvchain/node/net/host'
+import type { Host } from '@kvchain/node/net/host/host'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 
 const { timers } = systemRuntime()

@@ -11,7 +11,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostOf, isDialable, parseAddress, peerIdOf, relayOf, withoutPeerId } from '@kvchain/node/net/address'
 import { Gossip } from '@kvchain/node/net/gossip'
-import { type Gate, Host, type HostOptions, type PeerInfo, peerIdOfSeed } from '@kvchain/node/net/host'
+import { type Gate, Host, type HostOptions, type PeerInfo, peerIdOfSeed } from '@kvchain/node/net/host/host'
 import { readTold, tellPeers } from '@kvchain/node/net/peers/exchange'
 import { Streams } from '@kvchain/node/net/streams/streams'
 import { silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'

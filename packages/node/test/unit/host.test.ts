@@ -13,7 +13,7 @@ import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { promisify } from 'node:util'
 import { parseAddress, peerIdOf } from '@kvchain/node/net/address'
-import { Host, type HostOptions } from '@kvchain/node/net/host'
+import { Host, type HostOptions } from '@kvchain/node/net/host/host'
 import { type Log, silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
 import { addressOf, until } from '../helpers/hosts.js'
@@ -274,7 +274,7 @@ it('discovers a host of the same network on the local network, and no other', as
 it('leaves nothing behind that keeps a process alive', async () => {
   const script = `
     import { randomBytes } from 'node:crypto'
-    import { Host } from '@kvchain/node/net/host'
+    import { Host } from '@kvchain/node/net/host/host'
     import { Gossip } from '@kvchain/node/net/gossip'
     import { Streams } from '@kvchain/node/net/streams/streams'
     import { emptyBook } from '@kvchain/node/net/peers/peerBook'

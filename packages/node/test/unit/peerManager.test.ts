@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { Host, type HostOptions } from '@kvchain/node/net/host'
+import { Host, type HostOptions } from '@kvchain/node/net/host/host'
 import { type BookContent, emptyBook, type PeerBook } from '@kvchain/node/net/peers/peerBook'
 import { PeerManager, type PeerManagerOptions } from '@kvchain/node/net/peers/peerManager'
 import { Streams } from '@kvchain/node/net/streams/streams'

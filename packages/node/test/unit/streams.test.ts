@@ -9,7 +9,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { CodecError } from '@kvchain/core/codec'
-import { Host } from '@kvchain/node/net/host'
+import { Host } from '@kvchain/node/net/host/host'
 import {
   type HandleOptions,
   type RequestHandler,

@@ -3,7 +3,7 @@
  * and no others), and what it gives away when it is one: how many places, and how long and how much a connection may pass on. What passes
  * is enciphered from end to end, so a relay can only cut it. The library keeps the places; whom it meets on its own is not its business.
  */
-import './polyfill.js'
+import '../polyfill.js'
 import { setMaxListeners } from 'node:events'
 import {
   type CircuitRelayService,
@@ -15,10 +15,10 @@ import {
 } from '@libp2p/circuit-relay-v2'
 import type { Connection, PeerId, Topology, Transport } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { AbortError } from '../runtime/errors.js'
-import { hostOf, isLocal, parseRelay, peerIdOf, relayOf } from './address.js'
+import { AbortError } from '../../runtime/errors.js'
+import { hostOf, isLocal, parseRelay, peerIdOf, relayOf } from '../address.js'
+import { banGroup } from '../peers/groups.js'
 import type { Door } from './inbound.js'
-import { banGroup } from './peers/groups.js'
 
 /** Members that a relay keeps a place for, and of these, at one address. */
 const MAX_PLACES = 16

@@ -2,7 +2,7 @@
  * TCP as the library has it, but for connections that are not yet known: whoever is in the middle of its handshake. Owns how many of them there are, over
  * all and from one address, so that sockets which say nothing keep nobody else out. A handshake that is done is no concern of this any more.
  */
-import './polyfill.js'
+import '../polyfill.js'
 import type {
   CreateListenerOptions,
   Listener,
@@ -12,9 +12,9 @@ import type {
   UpgraderOptions,
 } from '@libp2p/interface'
 import { type TCPComponents, tcp } from '@libp2p/tcp'
-import { AbortError } from '../runtime/errors.js'
-import { hostOf } from './address.js'
-import { readLength } from './streams/framing.js'
+import { AbortError } from '../../runtime/errors.js'
+import { hostOf } from '../address.js'
+import { readLength } from '../streams/framing.js'
 
 /** Handshakes in progress at one time. One more ends the oldest of whoever has most. */
 export const MAX_PENDING_INBOUND = 64

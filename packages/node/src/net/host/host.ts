@@ -3,7 +3,7 @@
  * travels over them. A peer counts as connected only once it is known to speak this network's protocols: their ids carry the
  * network's id, so peers of another network are told apart at the first exchange, dropped, and not redialled at once.
  */
-import './polyfill.js'
+import '../polyfill.js'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { assert, type KvError } from '@kvchain/core/errors'
@@ -24,9 +24,9 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { AbortError, NetError, OptionsError } from '../runtime/errors.js'
-import type { Runtime } from '../runtime/runtime.js'
-import { BaseService } from '../runtime/service.js'
+import { AbortError, NetError, OptionsError } from '../../runtime/errors.js'
+import type { Runtime } from '../../runtime/runtime.js'
+import { BaseService } from '../../runtime/service.js'
 import {
   badAddress,
   hostOf,
@@ -37,10 +37,10 @@ import {
   peerIdOf,
   relayOf,
   withoutPeerId,
-} from './address.js'
+} from '../address.js'
+import { Deadline } from '../deadline.js'
+import { type GossipRouter, gossipRouter } from '../gossip.js'
 import { Circuits } from './circuit.js'
-import { Deadline } from './deadline.js'
-import { type GossipRouter, gossipRouter } from './gossip.js'
 import { Door, guardedTcp, MAX_PENDING_INBOUND } from './inbound.js'
 import { PrivateNetwork } from './privateNetwork.js'
 

@@ -5,8 +5,8 @@
 import type { ConnectionProtector } from '@libp2p/interface'
 import { preSharedKey } from '@libp2p/pnet'
 import { isMultiaddr } from '@multiformats/multiaddr'
-import { hex } from '../runtime/hex.js'
-import { hostOf } from './address.js'
+import { hex } from '../../runtime/hex.js'
+import { hostOf } from '../address.js'
 
 /** Hosts that were told of, and are not told of again. */
 const MAX_TOLD = 100
