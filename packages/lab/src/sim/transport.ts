@@ -6,7 +6,7 @@
 import { AssertionError, type KvError } from '@kvchain/core/errors'
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import type { GossipHandler, Topic } from '@kvchain/node/net/gossip'
-import type { Gate, PeerAddresses, PeerInfo, PeerObserver } from '@kvchain/node/net/host/host'
+import type { Gate, PeerAddresses, PeerInfo, PeerObserver } from '@kvchain/node/net/host/peer'
 import type { HandleOptions, RequestHandler, RequestOptions } from '@kvchain/node/net/streams/streams'
 import type { Transport } from '@kvchain/node/peering'
 import { AbortError, BusyError, NetError, TimeoutError } from '@kvchain/node/runtime/errors'

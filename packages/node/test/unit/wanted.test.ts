@@ -6,7 +6,7 @@
  * 3. Inbound: an attacker who comes in numbers pushes out its own, not the old, the near, the useful.
  * 4. A tip that stands still: one peer more, and another, until it moves.
  */
-import type { PeerInfo } from '@kvchain/node/net/host/host'
+import type { PeerInfo } from '@kvchain/node/net/host/peer'
 import type { SavedPeer } from '@kvchain/node/net/peers/peerBook'
 import { Rotation } from '@kvchain/node/net/peers/rotation'
 import { chooseEviction, chooseOutbound, type InboundPeer } from '@kvchain/node/net/peers/slots'

@@ -1,7 +1,7 @@
 /** What peers tell of peers: one address to a line, with the peer id. Owns the text, its bounds, and what of it is fit to be told. Pure. */
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { hostOf, isLocal, parseAddress, peerIdOf, relayOf, withoutPeerId } from '../address.js'
-import type { PeerInfo } from '../host/host.js'
+import type { PeerInfo } from '../host/peer.js'
 import { isPrivate } from './groups.js'
 
 /** Lines of one answer. */

@@ -6,7 +6,7 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Random, Runtime } from '../../runtime/runtime.js'
 import { hostOf, parseAddress, peerIdOf, relayOf, withoutPeerId } from '../address.js'
-import type { PeerInfo } from '../host/host.js'
+import type { PeerInfo } from '../host/peer.js'
 import {
   delayMs,
   type Entry,
