@@ -2,7 +2,8 @@
  * What becomes of some of the puts: when the writer's node calls one confirmed, and when a get on another node returns it. Owns which puts are
  * followed (few enough for the measurement not to become the load) and when the nodes are asked: whenever their tip has moved.
  */
-import type { BatchAnswer, BatchCall, KvClient } from '@kvchain/client/kvClient'
+import type { KvClient } from '@kvchain/client/kvClient'
+import type { BatchAnswer, BatchCall } from '@kvchain/client/requests'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { Tally } from './stats.js'
 import type { Written } from './writers.js'

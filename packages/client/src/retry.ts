@@ -5,7 +5,8 @@
 import type { KvEntry } from './contract/kv.js'
 import type { TxStatus } from './contract/tx.js'
 import { ClientError, RpcError } from './errors.js'
-import type { KeyLike, KvClient, WaitOptions } from './kvClient.js'
+import type { KvClient, WaitOptions } from './kvClient.js'
+import type { KeyLike } from './requests.js'
 
 export interface UpdateOptions extends WaitOptions {
   /** How often to try. Default 10. */

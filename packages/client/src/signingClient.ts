@@ -22,8 +22,9 @@ import {
 import type { Receipt } from './contract/schemas.js'
 import type { Params } from './contract.js'
 import { ClientError } from './errors.js'
-import { type KvClient, requireParams } from './kvClient.js'
+import type { KvClient } from './kvClient.js'
 import { operationsOf, type ParsedOperations, parseOperations, type WriteMethod } from './operations.js'
+import { requireParams } from './requests.js'
 import { type Signer, sha256 } from './signer.js'
 import type { CallOptions } from './transport.js'
 
