@@ -24,7 +24,9 @@ function number(text: string | undefined, fallback: number): number {
   throw new LabError('lab-options', `${text} is no number above 0; ${USAGE}`)
 }
 
-const print = (line: string) => process.stdout.write(`${line}\n`)
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
 
 async function playOne(scenario: Scenario): Promise<void> {
   print(scenarioText(scenario).join('\n  '))
@@ -37,13 +39,31 @@ async function shortenSeed(seed: number): Promise<void> {
   print(`${scenarioText(scenario).join('\n  ')}\n${PROGRAM} ${scenario.command}`)
 }
 
+const TEXT = { type: 'string' } as const
+const OPTIONS = {
+  seed: TEXT,
+  count: TEXT,
+  nodes: TEXT,
+  hours: TEXT,
+  interval: TEXT,
+  writes: TEXT,
+  faults: TEXT,
+  trouble: TEXT,
+}
+
+function parseOptions(args: string[]): { [name in keyof typeof OPTIONS]?: string } {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values
+  } catch (error) {
+    throw new LabError('lab-options', `${error instanceof Error ? error.message : error}; ${USAGE}`)
+  }
+}
+
 async function run(args: string[]): Promise<void> {
-  const names = ['seed', 'count', 'nodes', 'hours', 'interval', 'writes', 'faults', 'trouble'] as const
+  if (args.some((arg) => arg === '--help' || arg === '-h')) return print(USAGE)
   const [command, ...rest] = args
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]))
-  const parsed = parseArgs({ args: rest, options }).values
-  const values = Object.fromEntries(names.map((name) => [name, parsed[name]?.toString()]))
-  const value = (name: (typeof names)[number], fallback: number) => number(values[name], fallback)
+  const values = parseOptions(rest)
+  const value = (name: keyof typeof OPTIONS, fallback: number) => number(values[name], fallback)
   const seed = value('seed', 1)
   switch (command) {
     case 'scenario':
