@@ -57,8 +57,8 @@ export class TemplateBuilder {
     await this.chain.consistent()
     const { arrivalCount } = this.mempool
     const draft = this.currentDraft()
-    if (!(await this.extend(draft))) return undefined
-    return this.seal(draft, arrivalCount)
+    const isExtended = await this.extend(draft)
+    return isExtended && !this.isPast(draft) ? this.seal(draft, arrivalCount) : undefined
   }
 
   private currentDraft(): Draft {
@@ -93,7 +93,7 @@ export class TemplateBuilder {
         operations = 0
         await this.runtime.timers.yield()
       }
-      if (this.chain.tip !== draft.parent || this.chain.isCommitting) return this.discard()
+      if (this.isPast(draft)) return this.discard()
       const next = selection.next({ skipAccount })
       if (next.done === true) break
       const { transaction, bytes, account } = next.value
@@ -111,6 +111,11 @@ export class TemplateBuilder {
     draft.tree = this.chain.store.guardTree(() => tree.update(treeChanges(sha256, added.changes())))
     draft.view.absorb(added)
     return true
+  }
+
+  /** Whether the state below a draft is, or is about to be, that of another tip. */
+  private isPast({ parent }: Draft): boolean {
+    return this.chain.tip !== parent || this.chain.isCommitting
   }
 
   private include(draft: Draft, transaction: Transaction, outcome: Outcome, bytes: number): void {
