@@ -289,6 +289,19 @@ it('a cache gives up what was not used for longest', () => {
   expect(cache.bytes).toBe(400 + 400)
 })
 
+it('a shelf whose leaves part late has a page for each, and is read again', () => {
+  const store = new PageStore(0)
+  const late = Array.from({ length: 12 }, (_, n) => new Uint8Array(32).fill(0xa5).with(31, n))
+  const tree = store.empty().update(late.map((path, n) => ({ path, digest: digest(n) })))
+  expect(store.commit(tree)).toEqual({ buckets: 2, shelves: 1, removed: 0 })
+  const [shelf] = [...store.shelves.values()]
+  // Hash, a part without leaves for each bit that all have in common, and the two that have some.
+  expect(shelf?.content).toHaveLength(32 + 2 * (252 + 2))
+  const read = store.open()
+  expect(read.root).toEqual(tree.root)
+  for (const [n, path] of late.entries()) expect(read.digestAt(path)).toEqual(digest(n))
+})
+
 it('a cache gives the memory of a shelf that is no more to another of as many leaves, and keeps not too much', () => {
   const cache = new PageCache()
   const shelf = (count: number, bytes: number) => ({
@@ -309,6 +322,11 @@ it('a cache gives the memory of a shelf that is no more to another of as many le
   expect(cache.take(3)).toBe(leaves)
   expect(cache.take(3)).not.toBe(leaves)
   expect(cache.take(200)).toHaveLength(200 * 128)
+
+  const full = shelf(SHELF_LEAVES, SHELF_LEAVES * 128)
+  const fullMemory = full.leaves
+  cache.reuse(full)
+  expect(cache.take(SHELF_LEAVES)).toBe(fullMemory)
 
   const [large, last] = [shelf(3, 32 << 20), shelf(3, 1)]
   const [memory, lastMemory] = [large.leaves, last.leaves]
