@@ -7,6 +7,7 @@
  * 4. A call by a relay that nobody named is not taken, and one that is not asked to be a relay is none.
  * 5. Addresses: which are read, whose peer id is at their end, what is told of them.
  * 6. Nonsense over the relay's protocols does no harm.
+ * 7. A connection that was passed on for too long, or too much, is cut: both ends notice, and dial anew by themselves.
  */
 import { randomBytes } from 'node:crypto'
 import { hostOf, isDialable, parseAddress, peerIdOf, relayOf, withoutPeerId } from '@kvchain/node/net/address'
@@ -14,6 +15,8 @@ import { Gossip } from '@kvchain/node/net/gossip'
 import { Host, type HostOptions, peerIdOfSeed } from '@kvchain/node/net/host/host'
 import type { Gate, PeerInfo } from '@kvchain/node/net/host/peer'
 import { readTold, tellPeers } from '@kvchain/node/net/peers/exchange'
+import { emptyBook } from '@kvchain/node/net/peers/peerBook'
+import { PeerManager } from '@kvchain/node/net/peers/peerManager'
 import { Streams } from '@kvchain/node/net/streams/streams'
 import { silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -43,8 +46,8 @@ async function start(options: Partial<HostOptions>): Promise<Host> {
 
 const bare = (address: string): string => withoutPeerId(parseAddress(address)).toString()
 
-/** Sends bytes over a protocol, all that there is to come, and waits for an answer, an end, or a while: some are left waiting by design. */
-/** Resolves when it was answered, or turned away, which may be before it has said anything. */
+/** Sends bytes over a protocol, all that there is to come, and waits for an answer, an end, or a while: some are left waiting by design.
+ * Resolves when it was answered, or turned away, which may be before it has said anything. */
 async function nonsense(from: Host, to: Host, protocol: string, bytes: Uint8Array): Promise<void> {
   const stream = await from.openStream(to.peerId, protocol, 8, AbortSignal.timeout(30_000))
   const answered = (['message', 'close', 'remoteCloseWrite'] as const).map(
@@ -223,6 +226,73 @@ describe('through a relay', () => {
     expect(await b.dial(addressOf(a))).toBe(a.peerId)
     const stranger = await start({ psk: randomBytes(32) })
     await expect(stranger.dial(addressOf(a))).rejects.toMatchObject({ code: 'net-unreachable' })
+  })
+})
+
+describe('what a relay gives ends', () => {
+  const LIMITS = { maxRequestBytes: 32_768, maxConcurrent: 2, maxPerPeer: 2, timeoutMs: 30_000 }
+  const ECHO = { maxResponseBytes: 32_768, timeoutMs: 30_000 }
+  const bytes = new Uint8Array(16_384)
+
+  /** A host that answers requests, and keeps up the connections that it is given. */
+  async function startNode(host: Host, bootstrap: string[] = []): Promise<Streams> {
+    const streams = new Streams({}, { runtime, host })
+    const peers = new PeerManager(
+      { bootstrap, maxPeers: 9, exchange: false },
+      { runtime, host, streams, book: emptyBook },
+    )
+    for (const service of [streams, peers]) {
+      cleanups.push(() => service.stop())
+      await service.start()
+    }
+    await streams.handle('echo', LIMITS, async (request) => request)
+    return streams
+  }
+
+  /** Two that are connected through a relay, the second of which wants to be, and what each was told of the other's comings and goings. */
+  async function startPair(relayLimits: HostOptions['relayLimits'] & object) {
+    const relay = await startRelay({ relayLimits })
+    const a = await startBehind(relay)
+    const b = await start({})
+    const [toldA, toldB] = [watch(a, b.peerId), watch(b, a.peerId)]
+    await startNode(a)
+    const streams = await startNode(b, [addressOf(a)])
+    await until('the two are connected', () => a.isConnected(b.peerId) && b.isConnected(a.peerId))
+    const ask = (): Promise<Uint8Array> => streams.request(a.peerId, 'echo', bytes, ECHO)
+    /** Both have noticed the cut, B has dialled anew, and is answered. */
+    const recovered = async (): Promise<void> => {
+      const all = [true, false, true]
+      await until('the two are connected anew', () => toldA.length >= all.length && toldB.length >= all.length)
+      expect([toldA.slice(0, all.length), toldB.slice(0, all.length)]).toEqual([all, all])
+      expect(await ask()).toEqual(bytes)
+    }
+    return { relay, a, b, ask, recovered }
+  }
+
+  /** Whether a peer is connected, at each change. */
+  function watch(host: Host, peer: string): boolean[] {
+    const told: boolean[] = []
+    host.onPeer({
+      connected: (peerId) => peerId === peer && told.push(true),
+      disconnected: (peerId) => peerId === peer && told.push(false),
+    })
+    return told
+  }
+
+  it('after so many bytes a connection is cut', async () => {
+    const { ask, recovered } = await startPair({ circuitBytes: 400_000 })
+    let asked = 0
+    // Each is 32 KiB both ways, so that the thirteenth cannot end well.
+    while (asked < 40 && (await ask().catch(() => undefined)) !== undefined) asked++
+    expect(asked).toBeGreaterThan(3)
+    expect(asked).toBeLessThanOrEqual(12)
+    await recovered()
+  })
+
+  it('after some time a connection is cut', async () => {
+    const { ask, recovered } = await startPair({ circuitMs: 2_000 })
+    expect(await ask()).toEqual(bytes)
+    await recovered()
   })
 })
 

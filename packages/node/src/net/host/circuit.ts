@@ -25,10 +25,6 @@ const MAX_PLACES = 16
 const MAX_PLACES_PER_ADDRESS = 4
 /** Connections that a relay passes on at one time: to one place, and from one peer. */
 const MAX_CIRCUITS = 16
-/** Then the relay cuts the connection, and the two dial anew, which takes them a second: the more rarely, the less is asked twice. */
-const MAX_CIRCUIT_MS = 24 * 3_600_000
-/** Both ways together. A newcomer may have the whole chain to fetch through it. */
-const MAX_CIRCUIT_BYTES = 1024n * 1024n * 1024n
 /** What is said before a place is given or a connection is passed on. */
 const TALK_TIMEOUT_MS = 10_000
 /** Addresses told of one's place at one relay, which says itself how it can be reached. */
@@ -38,9 +34,28 @@ const ANY_RELAY = '/p2p-circuit'
 
 type Registrar = CircuitRelayTransportComponents['registrar']
 
+/** What a relay gives to one peer. Where its figures end, it cuts: who wants more comes again. */
+export interface RelayLimits {
+  /** How long a place holds that is not renewed. Members renew theirs five minutes before the end, but wait for half a minute at least. */
+  readonly placeMs: number
+  /** How long a connection is passed on. */
+  readonly circuitMs: number
+  /** How much passes over one connection, both ways together. */
+  readonly circuitBytes: number
+}
+
+/** A cut connection is dialled anew, which takes a second: the more rarely, the less is asked twice. A newcomer may have the whole chain to fetch. */
+const DEFAULT_LIMITS: RelayLimits = {
+  placeMs: 2 * 3_600_000,
+  circuitMs: 24 * 3_600_000,
+  circuitBytes: 1024 * 1024 * 1024,
+}
+
 export interface CircuitOptions {
   /** Whether to be a relay for others. */
   readonly serve: boolean
+  /** What it then gives to each; the defaults for what is left out. */
+  readonly limits?: Partial<RelayLimits>
   /** Addresses with peer ids of relays to have a place at. */
   readonly relays: readonly string[]
 }
@@ -49,12 +64,14 @@ export class Circuits {
   /** The operator's relays, by peer id. */
   private readonly relays: ReadonlyMap<string, Multiaddr>
   private readonly serve: boolean
+  private readonly limits: RelayLimits
   private topology: Topology | undefined
   private server: CircuitRelayService | undefined
 
   /** NetError 'net-address' for a relay that is none. */
-  constructor({ serve, relays }: CircuitOptions) {
+  constructor({ serve, limits, relays }: CircuitOptions) {
     this.serve = serve
+    this.limits = { ...DEFAULT_LIMITS, ...limits }
     this.relays = new Map(relays.map(parseRelay).map((address) => [peerIdOf(address) ?? '', address]))
   }
 
@@ -84,14 +101,16 @@ export class Circuits {
   /** The relay, as a service of the libp2p host; none unless it is to serve. */
   services(): { circuits?: (components: Parameters<ReturnType<typeof circuitRelayServer>>[0]) => CircuitRelayService } {
     if (!this.serve) return {}
+    const { placeMs, circuitMs, circuitBytes } = this.limits
     const server = circuitRelayServer({
       hopTimeout: TALK_TIMEOUT_MS,
       maxInboundHopStreams: MAX_CIRCUITS,
       maxOutboundStopStreams: MAX_CIRCUITS,
       reservations: {
         maxReservations: MAX_PLACES,
-        defaultDurationLimit: MAX_CIRCUIT_MS,
-        defaultDataLimit: MAX_CIRCUIT_BYTES,
+        reservationTtl: placeMs,
+        defaultDurationLimit: circuitMs,
+        defaultDataLimit: BigInt(circuitBytes),
       },
     })
     return {

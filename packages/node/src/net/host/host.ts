@@ -14,7 +14,7 @@ import { BaseService } from '../../runtime/service.js'
 import { badAddress, parseAddress, relayOf } from '../address.js'
 import { Deadline } from '../deadline.js'
 import type { GossipRouter } from '../gossip.js'
-import { Circuits } from './circuit.js'
+import { Circuits, type RelayLimits } from './circuit.js'
 import { bestFirst, dialableAddresses } from './connections.js'
 import { dialFailure, dialTarget, listenError, unreachable } from './failures.js'
 import { connectionGater } from './gater.js'
@@ -35,6 +35,8 @@ export interface HostOptions extends LibraryOptions {
   readonly relays?: readonly string[]
   /** Whether it passes connections on to members that nobody can dial. */
   readonly relayService?: boolean
+  /** What it gives to each of them. Left out: a place for two hours, a connection for a day or 1 GiB. For tests, and relays with little to give. */
+  readonly relayLimits?: Partial<RelayLimits>
   /** 32 bytes: only who has them, too, can connect. */
   readonly psk?: Uint8Array | undefined
 }
@@ -257,8 +259,8 @@ export class Host extends BaseService {
   }
 
   private async create(): Promise<Library> {
-    const { relays = [], relayService = false, psk } = this.options
-    const circuits = new Circuits({ serve: relayService, relays })
+    const { relays = [], relayService = false, relayLimits = {}, psk } = this.options
+    const circuits = new Circuits({ serve: relayService, limits: relayLimits, relays })
     this.circuits = circuits
     const privateNetwork =
       psk &&
