@@ -7,7 +7,8 @@
  * 4. A call by a relay that nobody named is not taken, and one that is not asked to be a relay is none.
  * 5. Addresses: which are read, whose peer id is at their end, what is told of them.
  * 6. Nonsense over the relay's protocols does no harm.
- * 7. A connection that was passed on for too long, or too much, is cut: both ends notice, and dial anew by themselves.
+ * 7. A place ends unless it is renewed, by members without being asked to, as often as need be; what is passed on meanwhile goes on. A
+ *    connection that was passed on for too long, or too much, is cut: both ends notice, and dial anew by themselves.
  */
 import { randomBytes } from 'node:crypto'
 import { hostOf, isDialable, parseAddress, peerIdOf, relayOf, withoutPeerId } from '@kvchain/node/net/address'
@@ -232,6 +233,8 @@ describe('through a relay', () => {
 describe('what a relay gives ends', () => {
   const LIMITS = { maxRequestBytes: 32_768, maxConcurrent: 2, maxPerPeer: 2, timeoutMs: 30_000 }
   const ECHO = { maxResponseBytes: 32_768, timeoutMs: 30_000 }
+  /** Asks for a place, or for the same one once more: length, field and kind of the question. */
+  const RESERVE = Uint8Array.of(2, 8, 0)
   const bytes = new Uint8Array(16_384)
 
   /** A host that answers requests, and keeps up the connections that it is given. */
@@ -293,6 +296,38 @@ describe('what a relay gives ends', () => {
     const { ask, recovered } = await startPair({ circuitMs: 2_000 })
     expect(await ask()).toEqual(bytes)
     await recovered()
+  })
+
+  it('a place holds for as long as it is renewed', async () => {
+    const relay = await startRelay({ relayLimits: { placeMs: 6_000 } })
+    const [a, b] = [await startBehind(relay), await start({})]
+    await b.dial(addressOf(a))
+    const told = watch(b, a.peerId)
+    // By hand, since the library waits for half a minute.
+    for (const waitMs of [1_000, 3_000]) {
+      await runtime.timers.sleep(waitMs)
+      await nonsense(a, relay, HOP, RESERVE)
+    }
+    // After what was given first, and what was given at the first renewal.
+    await runtime.timers.sleep(4_000)
+    expect(await (await start({})).dial(place(a, relay))).toBe(a.peerId)
+    expect(told).toEqual([])
+    await runtime.timers.sleep(4_000)
+    await expect((await start({})).dial(place(a, relay))).rejects.toMatchObject({ code: 'net-unreachable' })
+  })
+
+  it('members renew their places by themselves', async () => {
+    const relay = await startRelay({ relayLimits: { placeMs: 40_000 } })
+    const [a, outcast, b] = [await startBehind(relay), await startBehind(relay), await start({})]
+    await b.dial(addressOf(a))
+    const told = watch(b, a.peerId)
+    relay.setGate({ admitsHost: () => true, admitsPeer: (peerId) => peerId !== outcast.peerId })
+    await runtime.timers.sleep(50_000)
+    // It tried, so places do end here.
+    expect(outcast.addresses()).toEqual([])
+    expect(addressOf(a)).toBe(place(a, relay))
+    expect(await (await start({})).dial(place(a, relay))).toBe(a.peerId)
+    expect(told).toEqual([])
   })
 })
 

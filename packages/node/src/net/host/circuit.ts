@@ -144,18 +144,21 @@ export class Circuits {
     }
   }
 
-  /** Whether a relay, this node, has a place for a peer. Forgets those that went away, which the library would keep for hours. */
+  /**
+   * Whether a relay, this node, has a place for a peer that asks. Forgets those that went away, which the library would keep for hours, and
+   * the place of who asks anew, who thus gets a new one: the library would prolong the old one, but stops its first timer only. The timer of
+   * the first renewal would end the place, and what is passed on, in spite of a second renewal.
+   */
   hasRoomFor({ remotePeer, remoteAddr }: Connection, isConnected: (peerId: PeerId) => boolean): boolean {
     const reservations = this.server?.reservations
     if (reservations === undefined) return false
     const group = banGroup(hostOf(remoteAddr) ?? '')
     let neighbours = 0
     for (const [peerId, { addr, signal }] of reservations) {
-      if (!isConnected(peerId)) {
+      if (peerId.equals(remotePeer) || !isConnected(peerId)) {
         signal.clear()
         reservations.delete(peerId)
-      } else if (peerId.equals(remotePeer)) setMaxListeners(0, signal)
-      else if (banGroup(hostOf(addr) ?? '') === group) neighbours++
+      } else if (banGroup(hostOf(addr) ?? '') === group) neighbours++
     }
     return neighbours < MAX_PLACES_PER_ADDRESS
   }
