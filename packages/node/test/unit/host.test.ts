@@ -5,16 +5,22 @@
  * 2. Dials that cannot work say why: other network, self, nobody there, somebody else there, refused, called off, nonsense.
  * 3. A listen address that cannot be used is named.
  * 4. A gate keeps a peer out in both directions.
- * 5. Local discovery names the peer and its address.
- * 6. A process whose whole network room has stopped ends by itself.
+ * 5. A peer that does not say what it speaks goes after some ten seconds.
+ * 6. Local discovery names the peer and its address.
+ * 7. A process whose whole network room has stopped ends by itself.
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { promisify } from 'node:util'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
 import { parseAddress, peerIdOf } from '@kvchain/node/net/address'
 import { Host, type HostOptions } from '@kvchain/node/net/host/host'
 import { type Log, silentLog, systemRuntime } from '@kvchain/node/runtime/runtime'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
 import { afterEach, describe, expect, it } from 'vitest'
 import { addressOf, until } from '../helpers/hosts.js'
 
@@ -257,6 +263,33 @@ describe('a pre-shared key', () => {
     expect(warned).toEqual([{ host: '127.0.0.1' }])
     expect(told).toEqual([[], []])
   })
+})
+
+it('disconnects who does not say what it speaks, and nobody else', async () => {
+  const [a, b] = [await start(), await start()]
+  await b.dial(addressOf(a))
+  await until('both are members', () => a.isConnected(b.peerId))
+  const told = [watch(a), watch(b)]
+  const silent = await createLibp2p({
+    addresses: { listen: [] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+  })
+  try {
+    const beganMs = runtime.clock.monotonicMs()
+    const connection = await silent.dial(multiaddr(addressOf(a)))
+    await until('it is disconnected', () => connection.status !== 'open')
+    const lastedMs = runtime.clock.monotonicMs() - beganMs
+    // Ten looks, one a second, and the one that ends it.
+    expect(lastedMs).toBeGreaterThan(9_500)
+    expect(lastedMs).toBeLessThan(30_000)
+    expect(silent.getConnections()).toEqual([])
+  } finally {
+    await silent.stop()
+  }
+  expect([a.isConnected(b.peerId), b.isConnected(a.peerId)]).toEqual([true, true])
+  expect(told).toEqual([[], []])
 })
 
 it('discovers a host of the same network on the local network, and no other', async (context) => {

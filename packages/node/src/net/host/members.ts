@@ -2,13 +2,12 @@
  * Which peers are connected and known to be of this network. Owns the lists of these members, of peers of another network, and of those that have
  * not said yet what they speak, and whoever waits to hear it. Owns no connection: the host tells what becomes of them, and closes what is to be closed.
  */
-import type { KvError } from '@kvchain/core/errors'
 import type { IdentifyResult } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock, Log } from '../../runtime/runtime.js'
 import { isDialable } from '../address.js'
 import type { Deadline } from '../deadline.js'
-import { unreachable } from './failures.js'
+import { type DialFailure, unreachable } from './failures.js'
 import { MAX_ADDRESSES_PER_PEER, type PeerObserver } from './peer.js'
 
 /** A peer that has not said in so many looks, one a second, which network it belongs to is disconnected. Looks and not time, so that
@@ -37,7 +36,7 @@ export interface MembersDeps {
 
 interface Waiter {
   ready(): void
-  failed(error: KvError): void
+  failed(reason: DialFailure): void
 }
 
 export class Members {
@@ -101,13 +100,13 @@ export class Members {
   /** The last connection to a peer has closed. */
   onDisconnect(peerId: string): void {
     this.silent.delete(peerId)
-    for (const waiter of this.waiters.get(peerId) ?? []) waiter.failed(unreachable(peerId, 'failed'))
+    for (const waiter of this.waiters.get(peerId) ?? []) waiter.failed('failed')
     if (!this.members.delete(peerId)) return
     this.deps.log.debug({ peerId }, 'peer disconnected')
     this.deps.observer.disconnected?.(peerId)
   }
 
-  /** Resolves once the peer is a member. NetError 'net-unreachable', which calls the peer `text`, if that comes to nothing. */
+  /** Resolves once the peer is a member. NetError 'net-unreachable', which calls the peer `text`, if that comes to nothing; the deadline's error. */
   async identified(peerId: string, text: string, deadline: Deadline): Promise<void> {
     if (this.has(peerId)) return
     if (this.isStranger(peerId)) throw unreachable(text, 'network')
@@ -118,7 +117,7 @@ export class Members {
     try {
       await deadline.race(
         new Promise<void>((resolve, reject) => {
-          waiter = { ready: resolve, failed: reject }
+          waiter = { ready: resolve, failed: (reason) => reject(unreachable(text, reason)) }
           waiting.add(waiter)
         }),
       )
@@ -139,10 +138,12 @@ export class Members {
   }
 
   private onStranger(peerId: string): void {
+    // Known already, it takes nobody's place, and goes to the end of the list.
+    this.strangers.delete(peerId)
     const oldest = this.strangers.keys().next().value
     if (this.strangers.size >= MAX_STRANGERS && oldest !== undefined) this.strangers.delete(oldest)
     this.strangers.set(peerId, this.deps.clock.monotonicMs() + STRANGER_MEMORY_MS)
     this.deps.log.debug({ peerId }, 'peer is of another network')
-    for (const waiter of this.waiters.get(peerId) ?? []) waiter.failed(unreachable(peerId, 'network'))
+    for (const waiter of this.waiters.get(peerId) ?? []) waiter.failed('network')
   }
 }
