@@ -2,7 +2,7 @@
  * What the Tab key offers in the shell: commands, their options, and keys of the store. Each offer begins with what is typed, quoted the same
  * way, for that is all that a line editor can add to.
  */
-import { quoteWord, wordsOf } from './shellWords.js'
+import { doubleQuoted, escaped, singleQuoted, wordsOf } from './shellWords.js'
 
 /** What there is to be offered. */
 export interface Offers {
@@ -13,18 +13,14 @@ export interface Offers {
 }
 
 const WITH_KEY = new Set(['put', 'get', 'delete', 'history', 'access', 'scan', 'watch', 'prove'])
-/** Not letters, digits or what paths are made of: a shell would take it apart. */
-const SPECIAL = /[^\p{L}\p{N}_@%+=:,./-]/gu
 
 /** The offers, and the part of the line that each of them goes on from. */
 export async function complete(line: string, offers: Offers): Promise<[string[], string]> {
-  const last = wordsOf(line).at(-1)
-  const word = last?.end === line.length ? last : undefined
+  const words = wordsOf(line)
+  // The last word is typed on, unless a blank follows it.
+  const word = words.at(-1)?.end === line.length ? words.pop() : undefined
   const typed = line.slice(word?.start ?? line.length)
-  const before = line
-    .slice(0, line.length - typed.length)
-    .trim()
-    .split(/\s+/)
+  const before = words.map(({ text }) => text)
   const [command = ''] = before
   const found = await candidates(command, before, { typed, prefix: word?.text ?? '' }, offers)
   return [found.filter((candidate) => candidate.startsWith(typed)), typed]
@@ -45,7 +41,6 @@ async function candidates(
 }
 
 function likeTyped(key: string, typed: string): string {
-  if (typed.startsWith("'")) return quoteWord(key).startsWith("'") ? quoteWord(key) : `'${key}'`
-  if (typed.startsWith('"')) return `"${key.replace(/["\\]/g, '\\$&')}"`
-  return key.replace(SPECIAL, '\\$&')
+  if (typed.startsWith("'")) return singleQuoted(key)
+  return typed.startsWith('"') ? doubleQuoted(key) : escaped(key)
 }

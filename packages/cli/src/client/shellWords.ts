@@ -15,8 +15,8 @@ export interface Word {
 }
 
 const BLANK = /[ \t\r\n]/
-/** What a shell takes as it stands: letters, digits and what paths are made of. */
-const PLAIN = /^[\p{L}\p{N}_@%+=:,./-]+$/u
+/** Not letters, digits or what paths are made of: a shell would take it apart. */
+const SPECIAL = /[^\p{L}\p{N}_@%+=:,./-]/gu
 const ESCAPED_IN_DOUBLE = '\\"$`'
 
 /** In order; the last may be unfinished, as its `open` says. */
@@ -60,5 +60,18 @@ function readWord(line: string, start: number): Word {
 
 /** The word so that a shell gives it back: as it stands if it is plain, else in single quotes. */
 export function quoteWord(word: string): string {
-  return PLAIN.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`
+  return word !== '' && word.search(SPECIAL) === -1 ? word : singleQuoted(word)
+}
+
+export function singleQuoted(word: string): string {
+  return `'${word.replaceAll("'", `'"'"'`)}'`
+}
+
+export function doubleQuoted(word: string): string {
+  return `"${word.replace(/["\\]/g, '\\$&')}"`
+}
+
+/** With a backslash before whatever is special. */
+export function escaped(word: string): string {
+  return word.replace(SPECIAL, '\\$&')
 }

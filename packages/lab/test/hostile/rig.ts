@@ -9,7 +9,7 @@ import { waitUntil } from '@kvchain/lab/wait'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 
 export const LONG = process.env.KVCHAIN_LONG === '1'
-/** How long an attack may take. A thousand pairs of blocks take ten minutes. */
+/** How long an attack may take. A thousand pairs of blocks take four minutes, and longer on a busy machine. */
 const ATTACK_TIMEOUT_MS = LONG ? 1_500_000 : 110_000
 export const TEST_TIMEOUT_MS: number = ATTACK_TIMEOUT_MS + 10_000
 const { timers } = systemRuntime()
