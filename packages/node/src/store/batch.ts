@@ -10,10 +10,13 @@ export interface BatchTarget {
   del(key: Uint8Array): unknown
 }
 
+/** A change in the batch's memory: its key is room[at..at + keyLength), and its value comes right after. A `valueLength` of REMOVED removes. */
+export type ChangeVisitor = (room: Uint8Array, at: number, keyLength: number, valueLength: number) => void
+
 const FIRST_BYTES = 1024
 const MAX_NEXT_BYTES = 256 << 10
 /** In place of a value's length. */
-const REMOVED = -1
+export const REMOVED = -1
 
 export class Batch {
   /** What is full, with nothing behind the last change in it. */
@@ -56,6 +59,16 @@ export class Batch {
 
   /** Hands over every change, in order. */
   replay(target: BatchTarget): void {
+    this.forEach((room, at, keyLength, valueLength) => {
+      const end = at + keyLength
+      const key = room.subarray(at, end)
+      if (valueLength === REMOVED) target.del(key)
+      else target.put(key, room.subarray(end, end + valueLength))
+    })
+  }
+
+  /** Says of every change, in order, where it lies. */
+  forEach(visit: ChangeVisitor): void {
     let [index, at] = [0, 0]
     let room = this.full[index] ?? this.room
     for (let i = 0; i < this.lengths.length; i += 2) {
@@ -64,14 +77,8 @@ export class Batch {
         room = this.full[++index] ?? this.room
         at = 0
       }
-      const key = room.subarray(at, at + keyLength)
-      at += keyLength
-      if (valueLength === REMOVED) {
-        target.del(key)
-        continue
-      }
-      target.put(key, room.subarray(at, at + valueLength))
-      at += valueLength
+      visit(room, at, keyLength, valueLength)
+      at += keyLength + (valueLength === REMOVED ? 0 : valueLength)
     }
   }
 

@@ -2,8 +2,8 @@
  * Batches that may reach the disk later: until then they are read from memory, as if they were there. Owns what waits, its order and its bound. Several
  * are written as one, all or nothing, and of what they change twice only the last counts.
  */
-import { toMapKey } from '@kvchain/core/bytes'
 import type { Batch, BatchTarget } from './batch.js'
+import { type Change, ChangeIndex } from './changeIndex.js'
 
 /** Bytes of batches that wait. A block of a few dozen transactions changes some 100 KiB, pages of the state tree included. */
 const MAX_WAITING_BYTES = 4 << 20
@@ -11,31 +11,15 @@ const MAX_WAITING_BYTES = 4 << 20
 /** Writes changes all together; `sync` as of EngineBatch. */
 export type Flush = (replay: (target: BatchTarget) => void, sync: boolean) => Promise<void>
 
-interface Change {
-  readonly key: Uint8Array
-  /** undefined removes. */
-  readonly value: Uint8Array | undefined
-}
-
 class Group {
-  readonly changes = new Map<string, Change>()
+  readonly changes = new ChangeIndex()
   bytes = 0
   sync = false
 
   add(batch: Batch, sync: boolean): void {
-    batch.replay({
-      put: (key, value) => this.changes.set(toMapKey(key), { key, value }),
-      del: (key) => this.changes.set(toMapKey(key), { key, value: undefined }),
-    })
+    this.changes.add(batch)
     this.bytes += batch.bytes
     this.sync ||= sync
-  }
-
-  replay(target: BatchTarget): void {
-    for (const { key, value } of this.changes.values()) {
-      if (value === undefined) target.del(key)
-      else target.put(key, value)
-    }
   }
 }
 
@@ -51,14 +35,13 @@ export class WriteBehind {
 
   /** Whether all that was handed in is on disk, or with the operating system. */
   get isEmpty(): boolean {
-    return this.waiting.changes.size === 0 && this.leaving === undefined
+    return this.waiting.changes.count === 0 && this.leaving === undefined
   }
 
   /** The change of a key that is not on disk yet. */
   find(key: Uint8Array): Change | undefined {
     if (this.isEmpty) return undefined
-    const text = toMapKey(key)
-    return this.waiting.changes.get(text) ?? this.leaving?.changes.get(text)
+    return this.waiting.changes.find(key) ?? this.leaving?.changes.find(key)
   }
 
   /** Takes a batch in, to be read at once. Resolves when there is room for another. Rejects with why an earlier one could not be written. */
@@ -83,13 +66,13 @@ export class WriteBehind {
     for (;;) {
       await this.running
       this.throwFailure()
-      if (this.waiting.changes.size === 0) return
+      if (this.waiting.changes.count === 0) return
       this.start()
     }
   }
 
   private start(): void {
-    if (this.running !== undefined || this.waiting.changes.size === 0) return
+    if (this.running !== undefined || this.waiting.changes.count === 0) return
     const group = this.waiting
     this.leaving = group
     this.waiting = new Group()
@@ -99,7 +82,7 @@ export class WriteBehind {
   /** Never rejects: what it failed with is told to whoever comes next. */
   private async write(group: Group): Promise<void> {
     try {
-      await this.flush((target) => group.replay(target), group.sync)
+      await this.flush((target) => group.changes.replay(target), group.sync)
       this.leaving = undefined
     } catch (error) {
       this.failure = { error }
