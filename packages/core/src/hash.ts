@@ -7,8 +7,25 @@ import { fromUtf8 } from './bytes.js'
 /** SHA-256 of a byte string: 32 bytes. */
 export interface Sha256 {
   (data: Uint8Array): Uint8Array
-  /** The same as text of 32 characters, each the value of a byte. Where an engine gives it at less cost, the state tree takes it. */
-  readonly text?: (data: Uint8Array) => string
+  /** The hashes of many pairs at once. Where an engine has it, the state tree takes it. */
+  readonly pairs?: PairHasher
+}
+
+/**
+ * Hashes of many pairs of 32 bytes at once: sha256(tag || left || right). What is hashed and what comes of it stands in `bytes`; a job says where. Not for
+ * two users at a time.
+ */
+export interface PairHasher {
+  /** Zeros at first. Another array after `grow`. */
+  readonly bytes: Uint8Array
+  /** Three numbers for each job: where in `bytes` left, right and result begin, all multiples of 32. Another array after `grow`. */
+  readonly jobs: Uint32Array
+  /** Makes `bytes` at least so long. What was there stays. */
+  grow(length: number): void
+  /** Does the first `count` jobs. No result may be a part of another job. `tag` is 16 bytes. */
+  run(tag: Uint8Array, count: number): void
+  /** The 32 bytes from `at` on, as text of 32 characters, each the value of a byte. */
+  text(at: number): string
 }
 
 const TAG_BYTES = 16

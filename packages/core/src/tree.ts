@@ -8,6 +8,7 @@ import { compareBytes, equalBytes } from './bytes.js'
 import { assert, KvError } from './errors.js'
 import type { Sha256 } from './hash.js'
 import { bitAt, fromText, ZERO_TEXT } from './treeHash.js'
+import { HashJobs, type Place } from './treeJobs.js'
 import {
   type ChangeRange,
   copyLeaves,
@@ -31,6 +32,7 @@ import {
   bucketWrites,
   contentOf,
   makeInner,
+  makeShelf,
   nameOf,
   PageCache,
   type PageWrite,
@@ -76,7 +78,7 @@ const NO_UPDATE: Update = { changes: [], writes: [], made: new Set(), replaced: 
 /** One immutable version of the state tree. */
 export class StateTree {
   private constructor(
-    private readonly sha256: Sha256,
+    private readonly jobs: HashJobs,
     private readonly node: TreeNode | undefined,
     private readonly source: TreeSource | undefined,
     private readonly cache: PageCache,
@@ -87,7 +89,7 @@ export class StateTree {
 
   /** The tree without leaves. With a source, a commit of its pages lets them leave memory. */
   static empty(sha256: Sha256, source?: TreeSource, cache: PageCache = new PageCache()): StateTree {
-    return new StateTree(sha256, undefined, source, cache, source?.generation ?? 0, NO_UPDATE)
+    return new StateTree(HashJobs.of(sha256), undefined, source, cache, source?.generation ?? 0, NO_UPDATE)
   }
 
   /** The tree of all the shelves that a store holds, in key order. Reads nothing else until it is needed; the caller compares the root. */
@@ -97,7 +99,8 @@ export class StateTree {
     source: TreeSource,
     cache: PageCache,
   ): StateTree {
-    return new StateTree(sha256, treeOfShelves(sha256, shelves), source, cache, source.generation, NO_UPDATE)
+    const jobs = HashJobs.of(sha256)
+    return new StateTree(jobs, treeOfShelves(jobs, shelves), source, cache, source.generation, NO_UPDATE)
   }
 
   /** 32 bytes that stand for every path and digest in the tree. */
@@ -142,9 +145,12 @@ export class StateTree {
       assert(before && here && !equalBytes(before.path, here.path), 'tree changes have distinct paths')
     }
     const update: Update = { changes: sorted, writes: [], made: new Set(), replaced: [] }
+    const { jobs, source, cache, generation } = this
+    // Of an update that came to an error.
+    jobs.forget()
     const node = this.apply(update, this.node, 0, 0, sorted.length)
-    const { sha256, source, cache, generation } = this
-    return new StateTree(sha256, node, source, cache, generation, update)
+    jobs.run()
+    return new StateTree(jobs, node, source, cache, generation, update)
   }
 
   /** The digest that the tree holds at a path, undefined when it holds none there. Keeps the bound of the cache. */
@@ -179,10 +185,13 @@ export class StateTree {
       const middle = splitPacked(leaves, from, to, depth)
       const isRight = bitAt(path, depth) === 1
       const [low, high] = isRight ? [from, middle] : [middle, to]
-      siblings.push(hashOfPart(this.sha256, leaves, low, high, depth + 1) ?? new Uint8Array(32))
+      const sibling = new Uint8Array(32)
+      this.jobs.copyTo(sibling, 0, hashOfPart(this.jobs, leaves, low, high, depth + 1))
+      siblings.push(sibling)
       if (isRight) from = middle
       else to = middle
     }
+    this.jobs.run()
     if (from === to) return { siblings, terminal: { kind: 'empty' } }
     const pair = new Uint8Array(pairsOf(leaves, from, from + 1))
     return { siblings, terminal: { kind: 'leaf', ...leafAt(pair, 0) } }
@@ -207,7 +216,7 @@ export class StateTree {
     const changed = { changes, from, to }
     if (node === undefined) return this.rebuild(update, NO_LEAVES, depth, changed)
     const old = this.leavesOf(node, path, depth)
-    const same = replaceDigests(this.sha256, old, changed, this.cache)
+    const same = replaceDigests(old, changed, this.cache)
     if (same === undefined) {
       const made = this.rebuild(update, old, depth, changed)
       this.remove(update, node, old, depth, made?.kind === 'shelf')
@@ -215,7 +224,7 @@ export class StateTree {
     }
     bucketWrites(old, same, depth, changed, update.writes)
     this.remove(update, node, old, depth, true)
-    return this.shelve(update, same, hashLeaves(this.sha256, same, depth, changed), depth)
+    return this.shelve(update, same, hashLeaves(this.jobs, same, depth, changed), depth)
   }
 
   /** The subtree of old leaves and changes: some of them come or go. */
@@ -226,7 +235,7 @@ export class StateTree {
     changed: ChangeRange<TreeChange>,
   ): TreeNode | undefined {
     const room = this.room(leafCount(old) + changed.to - changed.from)
-    const count = mergeLeaves(this.sha256, old, changed, room)
+    const count = mergeLeaves(old, changed, room)
     const made = this.build(update, room, 0, count, depth, changed)
     const now = made?.kind === 'shelf' && made.leaves ? made.leaves : this.ownLeaves(room, 0, count)
     bucketWrites(old, now, depth, changed, update.writes)
@@ -244,20 +253,20 @@ export class StateTree {
     if (from === to) return undefined
     if (to - from <= SHELF_LEAVES) {
       const own = this.ownLeaves(leaves, from, to)
-      return this.shelve(update, own, hashLeaves(this.sha256, own, depth, changed), depth)
+      return this.shelve(update, own, hashLeaves(this.jobs, own, depth, changed), depth)
     }
     const { changes } = changed
     const middle = splitPacked(leaves, from, to, depth)
     const between = splitAt(changes, changed.from, changed.to, depth)
     const left = this.build(update, leaves, from, middle, depth + 1, { changes, from: changed.from, to: between })
     const right = this.build(update, leaves, middle, to, depth + 1, { changes, from: between, to: changed.to })
-    return makeInner(this.sha256, left, right)
+    return makeInner(this.jobs, left, right, depth)
   }
 
-  private shelve(update: Update, leaves: Uint8Array, hash: string, depth: number): Shelf {
-    const shelf: Shelf = { kind: 'shelf', hash, count: leafCount(leaves), leaves, persisted: false }
+  private shelve(update: Update, leaves: Uint8Array, place: Place, depth: number): Shelf {
+    const shelf = makeShelf(this.jobs, leaves, place)
     update.made.add(shelf)
-    update.writes.push({ kind: 'shelf', leaves, from: 0, to: shelf.count, depth, hash, isRemoved: false })
+    update.writes.push({ kind: 'shelf', leaves, from: 0, to: shelf.count, depth, shelf, isRemoved: false })
     return shelf
   }
 
@@ -270,26 +279,27 @@ export class StateTree {
     depth: number,
   ): TreeNode | undefined {
     const count = (left?.count ?? 0) + (right?.count ?? 0)
-    if (count > SHELF_LEAVES) return makeInner(this.sha256, left, right)
+    if (count > SHELF_LEAVES) return makeInner(this.jobs, left, right, depth)
     if (count === 0) return undefined
+    // Their leaves are copied, hashes and all.
+    this.jobs.run()
     const leaves = this.cache.take(count)
     let end = 0
     for (const [bit, child] of [left, right].entries()) {
       if (child === undefined) continue
       assert(child.kind === 'shelf', 'a subtree of few leaves is a shelf')
-      const place = withBit(path, depth, bit)
-      const own = this.leavesOf(child, place, depth + 1)
+      const own = this.leavesOf(child, withBit(path, depth, bit), depth + 1)
       copyLeaves(own, 0, child.count, leaves, end)
       end += child.count
       this.remove(update, child, own, depth + 1, false)
       if (count <= BUCKET_LEAVES) addBuckets(update.writes, own, 0, child.count, depth + 1, true)
     }
     // One leaf alone is its own subtree, at any depth.
-    const hash = count === 1 ? (left ?? right)?.hash : makeInner(this.sha256, left, right).hash
-    assert(hash !== undefined, 'a subtree that has leaves')
-    if (left !== undefined && right !== undefined) setParting(leaves, left.count - 1, hash)
+    const { jobs } = this
+    const place = count === 1 ? jobs.placeOf(left ?? right) : jobs.node(depth, jobs.placeOf(left), jobs.placeOf(right))
+    if (left !== undefined && right !== undefined) setParting(jobs, leaves, left.count - 1, place)
     if (count <= BUCKET_LEAVES) addBuckets(update.writes, leaves, 0, count, depth, false)
-    return this.shelve(update, leaves, hash, depth)
+    return this.shelve(update, leaves, place, depth)
   }
 
   private ownLeaves(packed: Uint8Array, from: number, to: number): Uint8Array {
@@ -308,13 +318,13 @@ export class StateTree {
   private remove(update: Update, shelf: Shelf, leaves: Uint8Array, depth: number, isWritten: boolean): void {
     if (!update.made.delete(shelf)) update.replaced.push(shelf)
     if (isWritten) return
-    update.writes.push({ kind: 'shelf', leaves, from: 0, to: shelf.count, depth, hash: undefined, isRemoved: true })
+    update.writes.push({ kind: 'shelf', leaves, from: 0, to: shelf.count, depth, shelf: undefined, isRemoved: true })
   }
 
   /** A shelf's packed leaves, read if need be. */
   private leavesOf(shelf: Shelf, path: Uint8Array, depth: number): Uint8Array {
     if (shelf.leaves === undefined) {
-      const read = readShelf(this.sha256, this.reading, path, depth)
+      const read = readShelf(this.jobs, this.reading, path, depth)
       if (read?.hash !== shelf.hash || leafCount(read.leaves) !== shelf.count) {
         throw new TreeError('tree-page', 'a shelf of the state tree is missing, or not what the tree says')
       }

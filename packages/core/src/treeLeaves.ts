@@ -4,10 +4,9 @@
  * each leaf but the last, the hash of the subtree that parts between it and the next: there is exactly one such for each pair of
  * neighbours, and a change makes only those anew that hold a changed path. (protocol.md section 9)
  */
-import { toMapKey } from './bytes.js'
 import { assert } from './errors.js'
-import { DOMAIN, type Sha256 } from './hash.js'
-import { type HashText, hashText, NODE_LEFT_AT, NODE_RIGHT_AT, nodeMessage, PATH_BITS, putText } from './treeHash.js'
+import { PATH_BITS } from './treeHash.js'
+import { EMPTY, type HashJobs, type Place } from './treeJobs.js'
 
 export interface Pathed {
   readonly path: Uint8Array
@@ -141,7 +140,6 @@ export function splitAt(items: readonly Pathed[], from: number, to: number, dept
  * hold a changed path are then those of before, or none: `hashLeaves` with the same changes makes them.
  */
 export function mergeLeaves(
-  sha256: Sha256,
   before: Uint8Array,
   { changes, from, to }: ChangeRange<LeafChange>,
   room: Uint8Array,
@@ -158,7 +156,6 @@ export function mergeLeaves(
     if (change.digest === undefined) continue
     copy32(change.path, 0, room, end * PAIR_BYTES)
     copy32(change.digest, 0, room, end * PAIR_BYTES + 32)
-    hashLeaf(sha256, room, end)
     end++
   }
   copyLeaves(before, next, oldCount, room, end)
@@ -170,7 +167,6 @@ export function mergeLeaves(
  * mergeLeaves, hashLeaves makes the hashes of subtrees.
  */
 export function replaceDigests(
-  sha256: Sha256,
   before: Uint8Array,
   { changes, from, to }: ChangeRange<LeafChange>,
   rooms: LeafRooms,
@@ -191,65 +187,43 @@ export function replaceDigests(
     if (path === undefined || digest === undefined) continue
     place = lowerBound(before, place, count, path)
     copy32(digest, 0, now, place * PAIR_BYTES + 32)
-    hashLeaf(sha256, now, place)
   }
   return now
 }
 
-const leafMessage = new Uint8Array(16 + PAIR_BYTES)
-leafMessage.set(DOMAIN.treeLeaf)
-
-function hashLeaf(sha256: Sha256, packed: Uint8Array, index: number): void {
-  const at = index * PAIR_BYTES
-  for (let i = 0; i < PAIR_BYTES; i++) leafMessage[16 + i] = packed[at + i] ?? 0
-  putText(hashText(sha256, leafMessage), packed, hashAt(packed, index))
-}
-
-/** The packed leaves of stored pairs, hashes and all but those of subtrees; undefined when they cannot be pairs. */
-export function packPairs(sha256: Sha256, pairs: Uint8Array): Uint8Array | undefined {
+/** The packed leaves of stored pairs, without their hashes; undefined when they cannot be pairs. */
+export function packPairs(pairs: Uint8Array): Uint8Array | undefined {
   const count = pairs.length / PAIR_BYTES
   if (count === 0 || !Number.isInteger(count)) return undefined
   const packed = leafRoom(count)
   packed.set(pairs)
-  for (let i = 0; i < count; i++) hashLeaf(sha256, packed, i)
   return packed
 }
 
 // --- hashing ---------------------------------------------------------------------------------------------------------
 
-/** The hash of the subtree of all leaves, which agree in their first `depth` bits. Anew where it holds a change; everywhere without `changed`. */
-export function hashLeaves(sha256: Sha256, packed: Uint8Array, depth: number, changed?: ChangeRange): HashText {
+/**
+ * The hash of the subtree of all leaves, which agree in their first `depth` bits. Anew where it holds a change; everywhere without `changed`. What
+ * is made is noted among the leaves as well, once the jobs have run.
+ */
+export function hashLeaves(jobs: HashJobs, packed: Uint8Array, depth: number, changed?: ChangeRange): Place {
   const { changes, from, to } = changed ?? { changes: undefined, from: 0, to: 0 }
-  const made = hashInto(sha256, packed, 0, leafCount(packed), changes, from, to, depth, rootHash, 0)
-  return made ?? toMapKey(rootHash)
+  return hashPart(jobs, packed, 0, leafCount(packed), changes, from, to, depth)
 }
 
-/** The hash of the subtree of leaves [from, to), when all that it is made of is up to date; undefined for an empty one. */
-export function hashOfPart(
-  sha256: Sha256,
-  packed: Uint8Array,
-  from: number,
-  to: number,
-  depth: number,
-): Uint8Array | undefined {
-  if (from === to) return undefined
-  const hash = new Uint8Array(HASH_BYTES)
-  hashInto(sha256, packed, from, to, [], 0, 0, depth, hash, 0)
-  return hash
+/** The hash of the subtree of leaves [from, to), when all that it is made of is up to date. */
+export function hashOfPart(jobs: HashJobs, packed: Uint8Array, from: number, to: number, depth: number): Place {
+  return from === to ? EMPTY : hashPart(jobs, packed, from, to, [], 0, 0, depth)
 }
 
 /** Notes the hash of the subtree that parts after leaf `index`. */
-export function setParting(packed: Uint8Array, index: number, hash: HashText): void {
-  putText(hash, packed, partingAt(packed, index))
+export function setParting(jobs: HashJobs, packed: Uint8Array, index: number, hash: Place): void {
+  jobs.copyTo(packed, partingAt(packed, index), hash)
 }
 
-const rootHash = new Uint8Array(HASH_BYTES)
-/** What is hashed at each depth, since a subtree is put together from the hashes of those below. */
-const messages: Uint8Array[] = []
-
-/** Writes the hash of leaves [from, to), at least one, to out[at..]. Returns it as text too if it was made here. */
-function hashInto(
-  sha256: Sha256,
+/** The hash of leaves [from, to), at least one. */
+function hashPart(
+  jobs: HashJobs,
   packed: Uint8Array,
   from: number,
   to: number,
@@ -257,33 +231,24 @@ function hashInto(
   changesFrom: number,
   changesTo: number,
   depth: number,
-  out: Uint8Array,
-  at: number,
-): HashText | undefined {
+): Place {
+  const isChanged = changes === undefined || changesFrom !== changesTo
   if (to - from === 1) {
-    copy32(packed, hashAt(packed, from), out, at)
-    return undefined
+    const at = hashAt(packed, from)
+    if (!isChanged) return jobs.known(packed, at)
+    const place = jobs.leaf(packed, pairsAt(from))
+    jobs.copyTo(packed, at, place)
+    return place
   }
-  if (depth >= PATH_BITS) {
-    // No two leaves agree so far, unless their page is damaged. Nothing has this hash, least of all what was made here before.
-    out.fill(0, at, at + HASH_BYTES)
-    return undefined
-  }
+  // No two leaves agree so far, unless their page is damaged. Nothing has this hash.
+  if (depth >= PATH_BITS) return EMPTY
   const middle = splitPacked(packed, from, to, depth)
   const parts = middle !== from && middle !== to
-  if (parts && changes !== undefined && changesFrom === changesTo) {
-    copy32(packed, partingAt(packed, middle - 1), out, at)
-    return undefined
-  }
+  if (parts && !isChanged) return jobs.known(packed, partingAt(packed, middle - 1))
   const between = changes === undefined ? 0 : splitAt(changes, changesFrom, changesTo, depth)
-  messages[depth] ??= nodeMessage()
-  const message = messages[depth]
-  if (middle === from) message.fill(0, NODE_LEFT_AT, NODE_RIGHT_AT)
-  else hashInto(sha256, packed, from, middle, changes, changesFrom, between, depth + 1, message, NODE_LEFT_AT)
-  if (middle === to) message.fill(0, NODE_RIGHT_AT)
-  else hashInto(sha256, packed, middle, to, changes, between, changesTo, depth + 1, message, NODE_RIGHT_AT)
-  const hash = hashText(sha256, message)
-  putText(hash, out, at)
-  if (parts) putText(hash, packed, partingAt(packed, middle - 1))
-  return hash
+  const left = middle === from ? EMPTY : hashPart(jobs, packed, from, middle, changes, changesFrom, between, depth + 1)
+  const right = middle === to ? EMPTY : hashPart(jobs, packed, middle, to, changes, between, changesTo, depth + 1)
+  const place = jobs.node(depth, left, right)
+  if (parts) setParting(jobs, packed, middle - 1, place)
+  return place
 }

@@ -11,9 +11,9 @@
  */
 import { toMapKey } from './bytes.js'
 import { assert } from './errors.js'
-import type { Sha256 } from './hash.js'
 import { MAX_INTEGER } from './limits.js'
-import { type HashText, nodeHash, PATH_BITS, putText } from './treeHash.js'
+import { type HashText, PATH_BITS, putText } from './treeHash.js'
+import { type Hashed, type HashJobs, NOWHERE, type Place } from './treeJobs.js'
 import {
   type ChangeRange,
   hashLeaves,
@@ -32,9 +32,8 @@ export const BUCKET_LEAVES = 8
 /** Many, so that a tree is few objects; few enough that copying them costs little beside the hashing of an update. */
 export const SHELF_LEAVES = 64
 
-export interface Shelf {
+export interface Shelf extends Hashed {
   readonly kind: 'shelf'
-  readonly hash: HashText
   readonly count: number
   /** Packed; undefined when on disk only. */
   leaves: Uint8Array | undefined
@@ -42,9 +41,8 @@ export interface Shelf {
   persisted: boolean
 }
 
-export interface Inner {
+export interface Inner extends Hashed {
   readonly kind: 'inner'
-  readonly hash: HashText
   readonly count: number
   readonly left: TreeNode | undefined
   readonly right: TreeNode | undefined
@@ -52,9 +50,26 @@ export interface Inner {
 
 export type TreeNode = Shelf | Inner
 
-export function makeInner(sha256: Sha256, left: TreeNode | undefined, right: TreeNode | undefined): Inner {
+/** A node at `depth`, which has its hash when the jobs have run. */
+export function makeInner(
+  jobs: HashJobs,
+  left: TreeNode | undefined,
+  right: TreeNode | undefined,
+  depth: number,
+): Inner {
   const count = (left?.count ?? 0) + (right?.count ?? 0)
-  return { kind: 'inner', left, right, count, hash: nodeHash(sha256, left?.hash, right?.hash) }
+  const place = jobs.node(depth, jobs.placeOf(left), jobs.placeOf(right))
+  const inner: Inner = { kind: 'inner', hash: '', place, count, left, right }
+  jobs.settle(inner)
+  jobs.runMany()
+  return inner
+}
+
+export function makeShelf(jobs: HashJobs, leaves: Uint8Array, place: Place): Shelf {
+  const shelf: Shelf = { kind: 'shelf', hash: '', place, count: leafCount(leaves), leaves, persisted: false }
+  jobs.settle(shelf)
+  jobs.runMany()
+  return shelf
 }
 
 /** Where pages are read from, by pageKey. Answers are of the last commit. */
@@ -77,8 +92,8 @@ export interface PageWrite {
   readonly from: number
   readonly to: number
   readonly depth: number
-  /** The shelf's, where it is written. */
-  readonly hash: HashText | undefined
+  /** The shelf that is written. */
+  readonly shelf: Shelf | undefined
   readonly isRemoved: boolean
 }
 
@@ -90,9 +105,9 @@ export function nameOf({ leaves, from, depth }: PageWrite): Uint8Array {
 }
 
 /** Undefined for a page that is no more. A view of leaves, or valid until the next call. */
-export function contentOf({ leaves, from, to, depth, hash, isRemoved }: PageWrite): Uint8Array | undefined {
+export function contentOf({ leaves, from, to, depth, shelf, isRemoved }: PageWrite): Uint8Array | undefined {
   if (isRemoved) return undefined
-  return hash === undefined ? pairsOf(leaves, from, to) : encodeShelf(hash, leaves, depth)
+  return shelf === undefined ? pairsOf(leaves, from, to) : encodeShelf(shelf.hash, leaves, depth)
 }
 
 /** The name of a page: the path's first `depth` bits, zeros up to 32 bytes, and the depth. Sorts by place. */
@@ -155,7 +170,7 @@ function decodeShelf(bytes: Uint8Array): StoredShelf {
 
 /** The leaves of the stored shelf at `path` and `depth`, and their hash; undefined when they are not all there. The caller compares the hash. */
 export function readShelf(
-  sha256: Sha256,
+  jobs: HashJobs,
   source: TreeSource,
   path: Uint8Array,
   depth: number,
@@ -175,8 +190,12 @@ export function readShelf(
     }
     advance(place, part.depth)
   }
-  const leaves = packPairs(sha256, pairs)
-  return leaves && { leaves, hash: hashLeaves(sha256, leaves, depth) }
+  const leaves = packPairs(pairs)
+  if (leaves === undefined) return undefined
+  const root: Hashed = { hash: '', place: hashLeaves(jobs, leaves, depth) }
+  jobs.settle(root)
+  jobs.run()
+  return { leaves, hash: root.hash }
 }
 
 /** From the place of a subtree to that of the next one to the right: counts its first `depth` bits up by one. */
@@ -191,14 +210,17 @@ function advance(place: Uint8Array, depth: number): void {
 
 /** The tree of all stored shelves, in key order. Their hashes are believed: whoever opens a tree compares its root. */
 export function treeOfShelves(
-  sha256: Sha256,
+  jobs: HashJobs,
   stored: readonly { readonly key: Uint8Array; readonly content: Uint8Array }[],
 ): TreeNode | undefined {
   const shelves = stored.map(({ key, content }) => {
     const { hash, count } = decodeShelf(content)
-    return { path: key, shelf: { kind: 'shelf', hash, count, leaves: undefined, persisted: true } as const }
+    const shelf: Shelf = { kind: 'shelf', hash, place: NOWHERE, count, leaves: undefined, persisted: true }
+    return { path: key, shelf }
   })
-  return place(0, 0, shelves.length)
+  const root = place(0, 0, shelves.length)
+  jobs.run()
+  return root
 
   function place(depth: number, from: number, to: number): TreeNode | undefined {
     const first = shelves[from]
@@ -206,7 +228,7 @@ export function treeOfShelves(
     if (to - from === 1 && first.path[32] === depth) return first.shelf
     assert(depth < PATH_BITS, 'a page stands at its place')
     const middle = splitAt(shelves, from, to, depth)
-    return makeInner(sha256, place(depth + 1, from, middle), place(depth + 1, middle, to))
+    return makeInner(jobs, place(depth + 1, from, middle), place(depth + 1, middle, to), depth)
   }
 }
 
@@ -259,7 +281,7 @@ export function addBuckets(
 ): void {
   if (from === to) return
   if (to - from <= BUCKET_LEAVES) {
-    writes.push({ kind: 'bucket', leaves, from, to, depth, hash: undefined, isRemoved })
+    writes.push({ kind: 'bucket', leaves, from, to, depth, shelf: undefined, isRemoved })
     return
   }
   const middle = splitPacked(leaves, from, to, depth)

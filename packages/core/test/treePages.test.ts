@@ -5,6 +5,7 @@
  * 3. pages that are missing, of another tree, or damaged are never believed.
  */
 import { StateTree, type TreeChange, TreeError } from '@kvchain/core/tree'
+import { NOWHERE } from '@kvchain/core/treeJobs'
 import { BUCKET_LEAVES, PageCache, pageKey, SHELF_LEAVES } from '@kvchain/core/treePages'
 import { verifyProof } from '@kvchain/core/treeProof'
 import { describe, expect, it } from 'vitest'
@@ -274,6 +275,7 @@ it('a cache gives up what was not used for longest', () => {
   const shelf = (count: number) => ({
     kind: 'shelf' as const,
     hash: '',
+    place: NOWHERE,
     count,
     leaves: new Uint8Array(100 * count),
     persisted: true,
@@ -307,6 +309,7 @@ it('a cache gives the memory of a shelf that is no more to another of as many le
   const shelf = (count: number, bytes: number) => ({
     kind: 'shelf' as const,
     hash: '',
+    place: NOWHERE,
     count,
     leaves: new Uint8Array(bytes),
     persisted: true,

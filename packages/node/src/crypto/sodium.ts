@@ -4,9 +4,10 @@
  * reaches the native code unless that code takes it; it would end the process, not throw.
  */
 import { hash } from 'node:crypto'
-import type { Sha256 } from '@kvchain/core/hash'
+import type { PairHasher, Sha256 } from '@kvchain/core/hash'
 import sodium from 'sodium-native'
 import { OptionsError } from '../runtime/errors.js'
+import { createPairHasher } from './pairHasher.js'
 
 export const digestBytes = 32
 export const signatureBytes = 64
@@ -20,15 +21,22 @@ export interface KeyPair {
   readonly secretKey: Uint8Array
 }
 
-/** SHA-256: 32 bytes. As text the digest costs a third of what a Buffer costs, whose memory the collector keeps books of. */
-export const sha256: Sha256 & { readonly text: (data: Uint8Array) => string } = Object.assign(
-  (data: Uint8Array): Uint8Array => {
-    const text = hash('sha256', data, 'binary')
-    const digest = new Uint8Array(digestBytes)
-    for (let i = 0; i < digestBytes; i++) digest[i] = text.charCodeAt(i)
-    return digest
-  },
-  { text: (data: Uint8Array): string => hash('sha256', data, 'binary') },
+let pairs: PairHasher | undefined
+
+/** SHA-256: 32 bytes. As text of 32 characters, each the value of a byte, it costs a third of what a Buffer costs, whose memory the collector keeps books of. */
+export const sha256: Sha256 & { readonly text: (data: Uint8Array) => string } = Object.defineProperty(
+  Object.assign(
+    (data: Uint8Array): Uint8Array => {
+      const text = hash('sha256', data, 'binary')
+      const digest = new Uint8Array(digestBytes)
+      for (let i = 0; i < digestBytes; i++) digest[i] = text.charCodeAt(i)
+      return digest
+    },
+    { text: (data: Uint8Array): string => hash('sha256', data, 'binary') },
+  ),
+  'pairs',
+  // Made when it is first wanted: it takes some milliseconds, which a client can do without.
+  { get: () => (pairs ??= createPairHasher()) },
 )
 
 /** Whether the signature is the key's over the message. A signature or key of the wrong size is a bad one. */
