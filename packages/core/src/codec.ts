@@ -177,6 +177,11 @@ export class Writer {
     return this.buffer.slice(0, this.length_)
   }
 
+  /** What was written, as long as nothing else is. */
+  passing(): Uint8Array {
+    return this.buffer.subarray(0, this.length_)
+  }
+
   /** Forgets what was written. Returns the bytes of the buffer, which is kept. */
   reset(): number {
     this.length_ = 0
@@ -213,10 +218,24 @@ const MAX_SPARE_BYTES = 64 << 10
 
 /** Encodes one value by `write`. */
 export function encodeWith(write: (writer: Writer) => void, capacity?: number): Uint8Array {
-  const writer = spare.pop() ?? new Writer(capacity)
-  try {
+  return withWriter(capacity, (writer) => {
     write(writer)
     return writer.finish()
+  })
+}
+
+/** What `use` makes of the encoding of one value, which is there until it returns. */
+export function encodeFor<T>(write: (writer: Writer) => void, use: (bytes: Uint8Array) => T): T {
+  return withWriter(undefined, (writer) => {
+    write(writer)
+    return use(writer.passing())
+  })
+}
+
+function withWriter<T>(capacity: number | undefined, work: (writer: Writer) => T): T {
+  const writer = spare.pop() ?? new Writer(capacity)
+  try {
+    return work(writer)
   } finally {
     if (writer.reset() <= MAX_SPARE_BYTES) spare.push(writer)
   }

@@ -2,7 +2,7 @@
  * The two kinds of record that the state holds: entries (what a key holds) and accounts. Owns their bytes, digests and places
  * in the tree. (protocol.md section 8)
  */
-import { decodeAll, encodeWith } from './codec.js'
+import { decodeAll, encodeFor, encodeWith, type Writer } from './codec.js'
 import { DOMAIN, type Sha256, taggedHash } from './hash.js'
 import { PUBLIC_KEY_BYTES } from './keys.js'
 import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './limits.js'
@@ -35,15 +35,17 @@ export interface Account {
 }
 
 export function encodeEntry(entry: Entry): Uint8Array {
-  return encodeWith((writer) => {
-    writer
-      .variable(entry.key)
-      .u64(entry.version)
-      .u8(entry.deleted ? 1 : 0)
-    writer.u32(entry.valueLength).fixed(entry.valueDigest).fixed(entry.owner)
-    writeAccess(writer, entry.access)
-    writer.u32(entry.height).fixed(entry.txid).fixed(entry.previous)
-  })
+  return encodeWith((writer) => writeEntry(writer, entry))
+}
+
+function writeEntry(writer: Writer, entry: Entry): void {
+  writer
+    .variable(entry.key)
+    .u64(entry.version)
+    .u8(entry.deleted ? 1 : 0)
+  writer.u32(entry.valueLength).fixed(entry.valueDigest).fixed(entry.owner)
+  writeAccess(writer, entry.access)
+  writer.u32(entry.height).fixed(entry.txid).fixed(entry.previous)
 }
 
 export function decodeEntry(bytes: Uint8Array): Entry {
@@ -62,7 +64,11 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 }
 
 export function encodeAccount(account: Account): Uint8Array {
-  return encodeWith((writer) => writer.fixed(account.publicKey).u64(account.balance).u64(account.nonce), 48)
+  return encodeWith((writer) => writeAccount(writer, account), 48)
+}
+
+function writeAccount(writer: Writer, account: Account): void {
+  writer.fixed(account.publicKey).u64(account.balance).u64(account.nonce)
 }
 
 export function decodeAccount(bytes: Uint8Array): Account {
@@ -75,11 +81,17 @@ export function decodeAccount(bytes: Uint8Array): Account {
 
 /** The digest that the tree and the next version commit to. */
 export function entryDigest(sha256: Sha256, entry: Entry): Uint8Array {
-  return taggedHash(sha256, DOMAIN.entry, encodeEntry(entry))
+  return encodeFor(
+    (writer) => writeEntry(writer, entry),
+    (bytes) => taggedHash(sha256, DOMAIN.entry, bytes),
+  )
 }
 
 export function accountDigest(sha256: Sha256, account: Account): Uint8Array {
-  return taggedHash(sha256, DOMAIN.account, encodeAccount(account))
+  return encodeFor(
+    (writer) => writeAccount(writer, account),
+    (bytes) => taggedHash(sha256, DOMAIN.account, bytes),
+  )
 }
 
 /** The 256-bit place of a key in the tree. */
