@@ -2,10 +2,9 @@
  * Blocks: a header and the transactions it commits to, each with its outcome. Owns their bytes and the transaction root; the
  * rules are in checks.ts and rules.ts. (protocol.md section 5)
  */
-import { decodeAll, encodeWith, type Reader, type Writer } from './codec.js'
+import { decodeAll, encodeFor, encodeWith, type Reader, type Writer } from './codec.js'
 import { DOMAIN, type Sha256, taggedHash } from './hash.js'
 import { HEADER_BYTES, type Header, readHeader, writeHeader } from './header.js'
-import { SIGNATURE_BYTES } from './keys.js'
 import { MAX_BLOCK_TRANSACTIONS } from './limits.js'
 import { merkleRoot } from './merkle.js'
 import { type Outcome, readOutcome, writeOutcome } from './outcome.js'
@@ -36,8 +35,10 @@ export function blockSize(block: Block): number {
 /** What the transaction root is made of: so a header fixes every byte of its block. */
 export function transactionLeaf(sha256: Sha256, { transaction, outcome }: IncludedTransaction): Uint8Array {
   const { txid, signature } = transaction
-  const rest = encodeWith((writer) => writeOutcome(writer.fixed(signature), outcome), SIGNATURE_BYTES + OUTCOME_BYTES)
-  return taggedHash(sha256, DOMAIN.txLeaf, txid, rest)
+  return encodeFor(
+    (writer) => writeOutcome(writer.fixed(signature), outcome),
+    (rest) => taggedHash(sha256, DOMAIN.txLeaf, txid, rest),
+  )
 }
 
 /** The root over the leaves of all transactions, in order. */

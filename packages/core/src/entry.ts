@@ -38,7 +38,8 @@ export function encodeEntry(entry: Entry): Uint8Array {
   return encodeWith((writer) => writeEntry(writer, entry))
 }
 
-function writeEntry(writer: Writer, entry: Entry): void {
+/** As encodeEntry gives it. */
+export function writeEntry(writer: Writer, entry: Entry): void {
   writer
     .variable(entry.key)
     .u64(entry.version)

@@ -109,6 +109,7 @@ export class Mempool {
 
   /** Whether this very transaction, signature included, was checked before. */
   isVerified(transaction: Transaction): boolean {
+    if (this.byTxid.size === 0) return false
     const pooled = this.byTxid.get(hex(transaction.txid))
     return pooled !== undefined && equalBytes(pooled.transaction.signature, transaction.signature)
   }
@@ -179,6 +180,7 @@ export class Mempool {
   }
 
   private onConnected({ transactions, node }: ChainStep): void {
+    if (this.byTxid.size === 0) return
     const touched = new Set<string>()
     for (const { transaction } of transactions) {
       const account = toMapKey(transaction.body.sender)

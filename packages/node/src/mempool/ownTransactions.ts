@@ -77,6 +77,7 @@ export class OwnTransactions extends BaseService {
 
   /** Follows the chain, after the mempool. */
   onStep({ kind, node, transactions }: ChainStep): void {
+    if (this.own.size === 0) return
     for (const { transaction } of transactions) {
       const own = this.own.get(hex(transaction.txid))
       if (own === undefined) continue

@@ -39,11 +39,12 @@ import {
   decodeBody,
   decoded,
   decodeLocation,
-  encodeBody,
   encodeLocation,
   headerRecord,
   putAccount,
+  putBody,
   putValues,
+  putVersion,
   type StoredHeader,
   storedHeader,
   type TransactionLocation,
@@ -330,14 +331,8 @@ export class ChainStore implements StateReader {
       const location = { height, index, outcome, sender: transaction.body.sender }
       batch.put(recordKey.transaction(transaction.txid), encodeLocation(location))
     }
-    // The last version of a key is its entry too: encoded once.
-    const encoded = new Map(changes.versions.map((entry) => [entry, encodeEntry(entry)]))
-    for (const [entry, content] of encoded) {
-      batch.put(recordKey.version(entryPath(sha256, entry.key), entry.version), content)
-    }
-    for (const { key, after } of changes.entries) {
-      batch.put(recordKey.entry(key), encoded.get(after) ?? encodeEntry(after))
-    }
+    const latest = new Set(changes.entries.map(({ after }) => after))
+    for (const entry of changes.versions) putVersion(batch, entry, latest.has(entry))
     for (const { after } of changes.accounts) putAccount(batch, after)
     batch.put(recordKey.undo(hash), encodeUndo(undoOf(changes)))
     batch.put(recordKey.meta('tip'), hash)
@@ -391,7 +386,7 @@ export class ChainStore implements StateReader {
   private putBlock(batch: Batch, block: Block, hash: Uint8Array): Batch {
     const { header, transactions } = block
     batch.put(recordKey.header(header.height, hash), headerRecord(header, false))
-    batch.put(recordKey.body(hash), encodeBody(transactions))
+    putBody(batch, hash, transactions)
     for (const { transaction } of transactions) putValues(batch, transaction)
     return batch
   }

@@ -3,8 +3,16 @@
  */
 import { type IncludedTransaction, readBody, writeBody } from '@kvchain/core/block'
 import { equalBytes } from '@kvchain/core/bytes'
-import { decodeAll, encodeWith } from '@kvchain/core/codec'
-import { type Account, decodeAccount, encodeAccount, isEmptyAccount } from '@kvchain/core/entry'
+import { decodeAll, encodeFor, encodeWith } from '@kvchain/core/codec'
+import {
+  type Account,
+  decodeAccount,
+  type Entry,
+  encodeAccount,
+  entryPath,
+  isEmptyAccount,
+  writeEntry,
+} from '@kvchain/core/entry'
 import type { Genesis } from '@kvchain/core/genesis'
 import { encodeHeader, HEADER_BYTES, type Header, readHeader } from '@kvchain/core/header'
 import { PUBLIC_KEY_BYTES } from '@kvchain/core/keys'
@@ -88,8 +96,11 @@ export function decodeLocation(bytes: Uint8Array): TransactionLocation {
 }
 
 /** Without values. */
-export function encodeBody(transactions: readonly IncludedTransaction[]): Uint8Array {
-  return encodeWith((writer) => writeBody(writer, transactions, false), 4096)
+export function putBody(batch: Batch, hash: Uint8Array, transactions: readonly IncludedTransaction[]): void {
+  encodeFor(
+    (writer) => writeBody(writer, transactions, false),
+    (content) => batch.put(recordKey.body(hash), content),
+  )
 }
 
 export function decodeBody(bytes: Uint8Array, genesisHash: Uint8Array): IncludedTransaction[] {
@@ -103,6 +114,18 @@ export function accountOf(publicKey: Uint8Array, record: Uint8Array | undefined)
 
 export function headerRecord(header: Header, invalid: boolean): Uint8Array {
   return encodeWith((writer) => writer.fixed(encodeHeader(header)).u8(invalid ? 1 : 0), HEADER_BYTES + 1)
+}
+
+/** A version of a key; the latest is its entry too. */
+export function putVersion(batch: Batch, entry: Entry, isLatest: boolean): void {
+  const key = recordKey.version(entryPath(sha256, entry.key), entry.version)
+  encodeFor(
+    (writer) => writeEntry(writer, entry),
+    (content) => {
+      batch.put(key, content)
+      if (isLatest) batch.put(recordKey.entry(entry.key), content)
+    },
+  )
 }
 
 export function putAccount(batch: Batch, account: Account): void {
