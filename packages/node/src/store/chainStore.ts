@@ -32,6 +32,7 @@ import type { Failpoints } from '../runtime/failpoints.js'
 import type { Log } from '../runtime/runtime.js'
 import { Batch } from './batch.js'
 import type { Database } from './database.js'
+import { RecentAccounts } from './recentAccounts.js'
 import {
   accountOf,
   checkNetwork,
@@ -67,6 +68,7 @@ export class ChainStore implements StateReader {
   /** The state without a look into the tree: for executing a block of others, whose state root shows whether it was read right. */
   readonly unchecked: StateReader
   private readonly pages: TreeStore
+  private readonly recent = new RecentAccounts()
   /** That of the last commit; undefined until it is opened. */
   private tree: StateTree | undefined
   private tipHeight = 0
@@ -84,7 +86,8 @@ export class ChainStore implements StateReader {
     this.pages = new TreeStore(database, options, log)
     this.unchecked = {
       entry: (key) => decoded(database.read(recordKey.entry(key)), decodeEntry),
-      account: (publicKey) => accountOf(publicKey, database.read(recordKey.account(publicKey))),
+      account: (publicKey) =>
+        this.recent.get(publicKey) ?? accountOf(publicKey, database.read(recordKey.account(publicKey))),
     }
   }
 
@@ -337,6 +340,7 @@ export class ChainStore implements StateReader {
     batch.put(recordKey.undo(hash), encodeUndo(undoOf(changes)))
     batch.put(recordKey.meta('tip'), hash)
     await this.commit('connect', batch, tree, height, isDurable)
+    this.recent.add(changes)
   }
 
   /** The tip off the main chain, in one synced batch. The block itself is kept. */
@@ -352,6 +356,7 @@ export class ChainStore implements StateReader {
     for (const { key, before } of undo.entries) this.revertEntry(batch, key, before)
     for (const before of undo.accounts) putAccount(batch, before)
     batch.put(recordKey.meta('tip'), header.parent)
+    this.recent.clear()
     await this.commit('disconnect', batch, tree, header.height - 1, true)
   }
 
