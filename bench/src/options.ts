@@ -38,6 +38,8 @@ export interface JoinBenchOptions {
   /** In all of them together; each puts one value. */
   readonly transactions: number
   readonly valueBytes: number
+  /** Newcomers, one after the other. */
+  readonly rounds: number
 }
 
 export interface RelayBenchOptions {
@@ -87,6 +89,7 @@ join: a daemon with an empty folder catches up with one that has a chain, as a s
   --blocks N         blocks of the chain (5000)
   --transactions N   puts in all of them together (100000)
   --value-size B     bytes of a value (100)
+  --rounds N         newcomers, one after the other; the figures are medians (3)
 
 relay: full blocks over links that delay, between real nodes in one process: when all have them, and bytes sent, beside the same blocks sent whole.
   --nodes N          nodes, each connected to each (8)
@@ -121,7 +124,7 @@ const TREE_DEFAULTS = {
   heap: '512',
 } as const
 
-const JOIN_DEFAULTS = { blocks: '5000', transactions: '100000', 'value-size': '100' } as const
+const JOIN_DEFAULTS = { blocks: '5000', transactions: '100000', 'value-size': '100', rounds: '3' } as const
 
 const RELAY_DEFAULTS = {
   nodes: '8',
@@ -192,6 +195,7 @@ function parseJoin(args: readonly string[]): Command {
     blocks: whole('blocks', values.blocks, 1, 1_000_000),
     transactions: whole('transactions', values.transactions, 0, 10_000_000),
     valueBytes: whole('value-size', values['value-size'], 1, 1 << 16),
+    rounds: whole('rounds', values.rounds, 1, 100),
   }
   return { kind: 'join', options, json }
 }

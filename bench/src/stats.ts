@@ -27,6 +27,11 @@ export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
 }
 
+/** Of at least one sample; of an even number, the lower of the two in the middle. */
+export function median(samples: readonly number[]): number {
+  return percentile(Float64Array.from(samples).sort(), 0.5)
+}
+
 /** Counts by name, such as errors by code. */
 export class Tally {
   private readonly counts = new Map<string, number>()

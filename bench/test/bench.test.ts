@@ -19,7 +19,7 @@ describe('the command line', () => {
     expect(parseCommand(['join'])).toEqual({
       kind: 'join',
       json: false,
-      options: { blocks: 5_000, transactions: 100_000, valueBytes: 100 },
+      options: { blocks: 5_000, transactions: 100_000, valueBytes: 100, rounds: 3 },
     })
     expect(parseCommand(['cluster', '--rate', 'max', '--json'])).toMatchObject({
       kind: 'cluster',
@@ -38,6 +38,7 @@ describe('the command line', () => {
     [['tree', '--rate', '5'], "Unknown option '--rate'"],
     [['relay', '--missing', '101'], '--missing is a whole number'],
     [['join', '--blocks', '0'], '--blocks is a whole number'],
+    [['join', '--rounds', '0'], '--rounds is a whole number'],
     [['cluster', '--nodes', '2', '--miners', '3'], '--miners 3 is more than there are nodes'],
   ])('%j is a usage error', (args, message) => {
     expect(() => parseCommand(args)).toThrow(BenchError)
@@ -87,12 +88,15 @@ describe('the tree scenario', () => {
 })
 
 describe('the join scenario', () => {
-  const options = { blocks: 30, transactions: 100, valueBytes: 50 }
+  const options = { blocks: 30, transactions: 100, valueBytes: 50, rounds: 2 }
 
-  it('lets a newcomer have the whole chain, and says at what rate', async () => {
+  it('lets newcomers have the whole chain, and says at what rate', async () => {
     const report = await runJoinScenario(options, new AbortController().signal, () => {})
     expect(report.options).toEqual(options)
     expect(report.blocksPerSecond).toBeCloseTo(options.blocks / report.seconds)
+    expect(report.rounds).toHaveLength(2)
+    const ratios = report.rounds.map(({ ratioToYardstick }) => ratioToYardstick)
+    expect(report.ratioToYardstick).toBe(Math.min(...ratios))
     expect(report.ratioToYardstick).toBeGreaterThan(0)
     expect(formatJoinReport(report)).toMatch(/^ {2}transactions as a share +\d+\.\d %$/m)
   }, 120_000)
