@@ -5,7 +5,7 @@
  * 2. Dials that cannot work say why: other network, self, nobody there, somebody else there, refused, called off, nonsense.
  * 3. A listen address that cannot be used is named.
  * 4. A gate keeps a peer out in both directions.
- * 5. A peer that does not say what it speaks goes after some ten seconds.
+ * 5. A peer that does not say what it speaks goes; after how many looks, members.test.ts tells.
  * 6. Local discovery names the peer and its address.
  * 7. A process whose whole network room has stopped ends by itself.
  */
@@ -277,13 +277,8 @@ it('disconnects who does not say what it speaks, and nobody else', async () => {
     streamMuxers: [yamux()],
   })
   try {
-    const beganMs = runtime.clock.monotonicMs()
     const connection = await silent.dial(multiaddr(addressOf(a)))
     await until('it is disconnected', () => connection.status !== 'open')
-    const lastedMs = runtime.clock.monotonicMs() - beganMs
-    // Ten looks, one a second, and the one that ends it.
-    expect(lastedMs).toBeGreaterThan(9_500)
-    expect(lastedMs).toBeLessThan(30_000)
     expect(silent.getConnections()).toEqual([])
   } finally {
     await silent.stop()
