@@ -47,6 +47,9 @@ export function pathOf(key: number): Uint8Array {
   return sha256(number(key, 0).subarray(0, 4))
 }
 
+const recordKey = new Uint8Array(33).fill(0x4c)
+const record = new Uint8Array(RECORD_BYTES)
+
 class KvchainTree implements Subject {
   private constructor(
     private readonly folder: string,
@@ -65,11 +68,11 @@ class KvchainTree implements Subject {
   async commit(keys: readonly number[], round: number, durable: boolean): Promise<void> {
     const batch = new Batch()
     const changes = keys.map((key) => ({ path: pathOf(key), digest: sha256(number(key, round)) }))
-    for (const { path } of changes) {
-      const recordKey = new Uint8Array(33)
-      recordKey[0] = 0x4c
+    for (const { path, digest } of changes) {
+      // A batch copies: as a store's records, these are put together in the same place.
       recordKey.set(path, 1)
-      batch.put(recordKey, new Uint8Array(RECORD_BYTES))
+      record.set(digest)
+      batch.put(recordKey, record)
     }
     const tree = this.tree.update(changes)
     this.store.addPages(batch, tree)
