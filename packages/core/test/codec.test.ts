@@ -1,5 +1,5 @@
 import { toHex } from '@kvchain/core/bytes'
-import { CodecError, decodeAll, encodeWith, Reader, Writer } from '@kvchain/core/codec'
+import { CodecError, decodeAll, encodeFor, encodeWith, Reader, Writer } from '@kvchain/core/codec'
 import { describe, expect, it } from 'vitest'
 import { codeOf, hex, thrownBy } from './helpers.js'
 
@@ -139,5 +139,55 @@ describe('Writer', () => {
     writer.u8(2)
     expect(first).toEqual(hex('01'))
     expect(writer.finish()).toEqual(hex('0102'))
+  })
+})
+
+describe('encodings share their memory', () => {
+  /** The memory that an encoding of so many bytes is made in. */
+  const memoryOf = (length: number) =>
+    encodeFor(
+      (writer) => writer.fixed(new Uint8Array(length).fill(7)),
+      (bytes) => bytes.buffer,
+    )
+
+  it('also where one is made within another', () => {
+    const bytes = encodeWith((writer) => {
+      writer.u8(1)
+      encodeFor(
+        (inner) => inner.u16(0x0203),
+        (passing) => writer.fixed(passing).fixed(encodeWith((innermost) => innermost.u8(4))),
+      )
+      writer.u8(5)
+    })
+    expect(bytes).toEqual(hex('0102030405'))
+  })
+
+  it('and pass on what they wrote and nothing else, as long as it is used', () => {
+    const [long, short] = [hex('0102030405'), hex('06')]
+    expect(encodeWith((writer) => writer.fixed(long))).toEqual(long)
+    const copy = encodeFor(
+      (writer) => writer.fixed(short),
+      (bytes) => new Uint8Array(bytes),
+    )
+    expect(copy).toEqual(short)
+    expect(memoryOf(1)).toBe(memoryOf(200))
+  })
+
+  it('and leave nothing of one that came to an error', () => {
+    const broken = (writer: Writer) => writer.u8(1).u32(-1)
+    const memory = memoryOf(1)
+    expect(codeOf(() => encodeWith(broken))).toBe('assertion')
+    expect(encodeWith((writer) => writer.u8(2))).toEqual(hex('02'))
+    expect(memoryOf(1)).toBe(memory)
+  })
+
+  it('but keep none of more than 64 KiB', () => {
+    const largest = memoryOf(64 * 1024)
+    expect(largest.byteLength).toBe(64 * 1024)
+    expect(memoryOf(1)).toBe(largest)
+    const larger = memoryOf(64 * 1024 + 1)
+    expect(larger).not.toBe(largest)
+    expect(memoryOf(1)).not.toBe(larger)
+    expect(memoryOf(1).byteLength).toBeLessThanOrEqual(64 * 1024)
   })
 })
