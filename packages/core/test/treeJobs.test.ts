@@ -1,6 +1,7 @@
 /** Hashes that are put off: each as if it had been made at once, wherever it is wanted, and nothing left of them afterwards. */
 import { toMapKey } from '@kvchain/core/bytes'
 import { DOMAIN, taggedHash } from '@kvchain/core/hash'
+import { PlainPairs } from '@kvchain/core/pairs'
 import { fromText, ZERO_TEXT } from '@kvchain/core/treeHash'
 import { EMPTY, type Hashed, HashJobs, NOWHERE } from '@kvchain/core/treeJobs'
 import { describe, expect, it } from 'vitest'
@@ -111,6 +112,37 @@ describe('hashes that are put off', () => {
       const leaf = leafHash(bytes(64, i))
       expect(copy.slice(32 * i, 32 * i + 32)).toEqual(i % 2 === 0 ? leaf : nodeHash(leaf, leaf))
     }
+  })
+
+  it('are made as many at once as the hasher takes, in memory that grows when it is full', () => {
+    class Counting extends PlainPairs {
+      readonly counts: number[] = []
+      readonly lengths: number[] = []
+
+      override run(tag: Uint8Array, count: number): void {
+        this.counts.push(count)
+        super.run(tag, count)
+      }
+
+      override grow(length: number): void {
+        this.lengths.push(length)
+        super.grow(length)
+      }
+    }
+    const pairs = new Counting(sha256)
+    const places = pairs.bytes.length / 32
+    const atOnce = pairs.jobs.length / 3
+    const fresh = HashJobs.of(Object.assign((data: Uint8Array) => sha256(data), { pairs }))
+    // The empty subtree has a place, each leaf three.
+    for (let i = 0; i < (places - 1) / 3; i++) fresh.leaf(bytes(64, i), 0)
+    expect(pairs.lengths).toEqual([])
+    fresh.known(ZERO, 0)
+    expect(pairs.lengths).toEqual([2 * (places + 1) * 32])
+    fresh.run()
+    expect(pairs.counts).toEqual([(places - 1) / 3])
+    for (let i = 0; i < 2 * atOnce + 7; i++) fresh.node(5, EMPTY, EMPTY)
+    fresh.run()
+    expect(pairs.counts.slice(1)).toEqual([atOnce, atOnce, 7])
   })
 })
 
