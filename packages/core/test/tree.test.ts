@@ -143,6 +143,48 @@ describe('an update', () => {
     StateTree.empty(sha256).update(sorted)
     expect(sorted).toEqual(copy)
   })
+
+  it('makes no hash anew but those that a change is in; a proof makes none', () => {
+    let hashes = 0
+    // One leaf for each six bits: 63 nodes above 64 leaves.
+    const full = Array.from({ length: 64 }, (_, n) => ({ path: new Uint8Array(32).fill(n << 2), digest: ZERO_32 }))
+    const [first, second, ...rest] = full.map(({ path }) => ({ path, digest: one.digest }))
+    if (first === undefined || second === undefined) expect.fail('leaves')
+    let tree = StateTree.empty((data) => {
+      hashes++
+      return sha256(data)
+    })
+    const steps = [
+      { changes: full, made: 64 + 63 },
+      { changes: [], made: 0 },
+      { changes: [first], made: 1 + 6 },
+      { changes: [first, second], made: 2 + 6 },
+      { changes: [first, ...rest.slice(-1)], made: 2 + 5 + 6 },
+      // The leaf beside it moves up and is hashed again.
+      { changes: [{ ...second, digest: undefined }], made: 1 + 5 },
+      { changes: [second], made: 1 + 6 },
+    ]
+    for (const { changes, made } of steps) {
+      hashes = 0
+      tree = tree.update(changes)
+      expect(hashes).toBe(made)
+      tree.prove(first.path)
+      expect(hashes).toBe(made)
+    }
+  })
+
+  it('takes no hash of a leaf, which stands behind the leaves, for another path', () => {
+    const low = { path: ZERO_32, digest: one.digest }
+    const tree = StateTree.empty(sha256).update([low])
+    const path = taggedHash(sha256, DOMAIN.treeLeaf, low.path, low.digest)
+    expect(tree.root).toEqual(path)
+    expect(tree.digestAt(path)).toBeUndefined()
+    expect(tree.update([{ path, digest: undefined }]).root).toEqual(tree.root)
+    const both = tree.update([{ path, digest: two.digest }])
+    expect(both.size).toBe(2)
+    expect(both.digestAt(path)).toEqual(two.digest)
+    expect(both.digestAt(low.path)).toEqual(low.digest)
+  })
 })
 
 describe('verifyProof', () => {
