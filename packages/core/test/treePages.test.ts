@@ -145,6 +145,17 @@ describe('updates', () => {
     expect(none.root).toEqual(StateTree.empty(sha256).root)
   })
 
+  it('keep in memory what the disk does not have yet, whatever is looked up and however small the cache', () => {
+    const store = new PageStore(0)
+    let tree = store.empty().update(changes(0x00, 0, 40))
+    for (let round = 0; round < 2; round++) {
+      for (const n of [0, 39, 0]) expect(tree.digestAt(crowdedPath(0x00, n))).toEqual(digest(n + round))
+      expect(store.cachedBytes).toBe(0)
+      store.commit(tree)
+      tree = tree.update(changes(0x00, 0, 40).map(({ path }, n) => ({ path, digest: digest(n + 1) })))
+    }
+  })
+
   it('go on from pages as from memory', () => {
     const { store, tree } = stored()
     const change = [
