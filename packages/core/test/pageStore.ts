@@ -10,7 +10,8 @@ interface Page {
 }
 
 export class PageStore implements TreeSource {
-  generation = 0
+  /** Not 0, so that a tree has to ask. */
+  generation = 7
   readonly buckets = new Map<string, Page>()
   readonly shelves = new Map<string, Page>()
   private cache: PageCache
@@ -39,7 +40,7 @@ export class PageStore implements TreeSource {
   commit(tree: StateTree): { buckets: number; shelves: number; removed: number } {
     const counts = { buckets: 0, shelves: 0, removed: 0 }
     tree.writePages((kind, key, content) => {
-      const pages = kind === 'bucket' ? this.buckets : this.shelves
+      const pages = { bucket: this.buckets, shelf: this.shelves }[kind]
       if (content === undefined) {
         pages.delete(toMapKey(key))
         counts.removed++

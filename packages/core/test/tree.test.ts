@@ -163,6 +163,8 @@ describe('an update', () => {
       // The leaf beside it moves up and is hashed again.
       { changes: [{ ...second, digest: undefined }], made: 1 + 5 },
       { changes: [second], made: 1 + 6 },
+      // One more than a shelf holds: it is cut in two, hashes and all.
+      { changes: [{ path: new Uint8Array(32).fill(2), digest: ZERO_32 }], made: 1 + 7 },
     ]
     for (const { changes, made } of steps) {
       hashes = 0
@@ -171,6 +173,13 @@ describe('an update', () => {
       tree.prove(first.path)
       expect(hashes).toBe(made)
     }
+  })
+
+  it('may bring more leaves than any before, and keeps the hashes of those that were there', () => {
+    const pairs = Array.from({ length: 1_060 }, (_, n): [string, Uint8Array] => [toHex(digestOf(n, 2)), digestOf(n, 3)])
+    const changes = pairs.map(([path, digest]) => ({ path: hex(path), digest }))
+    const tree = StateTree.empty(sha256).update(changes.slice(0, 60)).update(changes.slice(60))
+    expect(tree.root).toEqual(modelRoot(pairs))
   })
 
   it('takes no hash of a leaf, which stands behind the leaves, for another path', () => {

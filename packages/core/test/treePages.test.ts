@@ -145,6 +145,51 @@ describe('updates', () => {
     expect(none.root).toEqual(StateTree.empty(sha256).root)
   })
 
+  it('write nothing but what changes where a shelf is cut in two or two become one, and keep no more in memory than is left', () => {
+    // One leaf for each six bits, so eight in each bucket; one more has no room in its bucket, nor in the shelf.
+    const full = Array.from({ length: 64 }, (_, n) => ({ path: new Uint8Array(32).fill(n << 2), digest: digest(n) }))
+    const more = { path: new Uint8Array(32).fill(2), digest: digest(64) }
+    const store = new PageStore(1_000_000)
+    const one = store.empty().update(full)
+    expect(store.commit(one)).toEqual({ buckets: 8, shelves: 1, removed: 0 })
+    const bytes = store.cachedBytes
+    const two = one.update([more])
+    expect(store.commit(two)).toEqual({ buckets: 2, shelves: 2, removed: 2 })
+    const again = two.update([{ ...more, digest: undefined }])
+    // The half that changes is written on the way, and removed.
+    expect(store.commit(again)).toEqual({ buckets: 1, shelves: 2, removed: 4 })
+    expect(store.shelves.size).toBe(1)
+    expect(again.root).toEqual(one.root)
+    expect(store.cachedBytes).toBe(bytes)
+  })
+
+  it('read the shelf beside, wherever it is, when two become one', () => {
+    for (const fill of [0x80, 0xc0]) {
+      const store = new PageStore(1_000_000)
+      // 33 leaves that begin with bits 10, 32 with 11.
+      const [left, right] = [changes(0x80, 0, 33), changes(0xc0, 33, 65)]
+      store.commit(store.empty().update([...left, ...right]))
+      expect(store.shelves.size).toBe(2)
+      const gone = (fill === 0x80 ? left : right)[0] ?? expect.fail('a leaf')
+      const after = store.open().update([{ ...gone, digest: undefined }])
+      store.commit(after)
+      expect(store.shelves.size).toBe(1)
+      expect(store.open().root).toEqual(after.root)
+      for (const { path, digest } of [...left, ...right]) {
+        expect(store.open().digestAt(path)).toEqual(path === gone.path ? undefined : digest)
+      }
+    }
+  })
+
+  it('count what is read again after a commit', () => {
+    const { store, tree } = stored(0)
+    expect(store.cachedBytes).toBe(0)
+    tree.prove(crowdedPath(0x00, 3))
+    expect(store.cachedBytes).toBeGreaterThan(0)
+    tree.trim()
+    expect(store.cachedBytes).toBe(0)
+  })
+
   it('keep in memory what the disk does not have yet, whatever is looked up and however small the cache', () => {
     const store = new PageStore(0)
     let tree = store.empty().update(changes(0x00, 0, 40))
