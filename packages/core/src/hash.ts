@@ -28,7 +28,7 @@ export interface PairHasher {
   text(at: number): string
 }
 
-const TAG_BYTES = 16
+export const TAG_BYTES = 16
 
 /** 16 bytes: `kvchain/` and the name, zero-padded. So no message of one domain is a message of another. */
 function domain(name: string): Uint8Array {

@@ -1,8 +1,7 @@
 /** Hashes of pairs, with nothing but SHA-256: for where an engine brings nothing faster. (protocol.md sections 2 and 9) */
 import { toMapKey } from './bytes.js'
-import type { PairHasher, Sha256 } from './hash.js'
+import { type PairHasher, type Sha256, TAG_BYTES } from './hash.js'
 
-const TAG_BYTES = 16
 const HASH_BYTES = 32
 const PLAIN_JOBS = 256
 

@@ -3,6 +3,7 @@
  * still to be hashed, in which order, and where the results are wanted; the caller sees to it that they are made before anything is read.
  * (protocol.md section 9)
  */
+import { copyFew } from './bytes.js'
 import { DOMAIN, type PairHasher, type Sha256 } from './hash.js'
 import { PlainPairs } from './pairs.js'
 import { type HashText, PATH_BITS, putText } from './treeHash.js'
@@ -66,7 +67,7 @@ export class HashJobs {
   /** The place of a hash that is known: bytes[at..at + 32). */
   known(bytes: Uint8Array, at: number): Place {
     const place = this.take(1)
-    copy(bytes, at, HASH_BYTES, this.bytes, place)
+    copyFew(bytes, at, HASH_BYTES, this.bytes, place)
     return place
   }
 
@@ -82,7 +83,7 @@ export class HashJobs {
   /** The place of the hash of a leaf, whose path and digest are bytes[at..at + 64). */
   leaf(bytes: Uint8Array, at: number): Place {
     const left = this.take(2)
-    copy(bytes, at, 2 * HASH_BYTES, this.bytes, left)
+    copyFew(bytes, at, 2 * HASH_BYTES, this.bytes, left)
     return this.add(LEAF_LEVEL, left, left + HASH_BYTES)
   }
 
@@ -123,7 +124,7 @@ export class HashJobs {
     for (const [i, array] of arrays.entries()) {
       const end = arrayEnds[i + 1] ?? 0
       for (let at = arrayEnds[i] ?? end; at < end; at += 2) {
-        copy(bytes, targets[at + 1] ?? EMPTY, HASH_BYTES, array, targets[at] ?? 0)
+        copyFew(bytes, targets[at + 1] ?? EMPTY, HASH_BYTES, array, targets[at] ?? 0)
       }
     }
     for (const node of this.unsettled) {
@@ -188,9 +189,4 @@ function doubled(numbers: Int32Array): Int32Array {
   const larger = new Int32Array(2 * numbers.length)
   larger.set(numbers)
   return larger
-}
-
-/** For so few bytes faster than set(), which wants a view of them first. */
-function copy(from: Uint8Array, start: number, length: number, to: Uint8Array, at: number): void {
-  for (let i = 0; i < length; i++) to[at + i] = from[start + i] ?? 0
 }

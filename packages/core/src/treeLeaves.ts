@@ -4,6 +4,7 @@
  * each leaf but the last, the hash of the subtree that parts between it and the next: there is exactly one such for each pair of
  * neighbours, and a change makes only those anew that hold a changed path. (protocol.md section 9)
  */
+import { copyFew } from './bytes.js'
 import { assert } from './errors.js'
 import { PATH_BITS } from './treeHash.js'
 import { EMPTY, type HashJobs, type Place } from './treeJobs.js'
@@ -74,11 +75,6 @@ export function copyLeaves(source: Uint8Array, from: number, to: number, target:
   target.set(pairsOf(source, from, to), at * PAIR_BYTES)
   target.set(source.subarray(hashAt(source, from), hashAt(source, to)), hashAt(target, at))
   target.set(source.subarray(partingAt(source, from), partingAt(source, to)), partingAt(target, at))
-}
-
-/** For so few bytes faster than set(), which wants a view of them first. */
-function copy32(from: Uint8Array, start: number, to: Uint8Array, at: number): void {
-  for (let i = 0; i < 32; i++) to[at + i] = from[start + i] ?? 0
 }
 
 function comparePath(packed: Uint8Array, index: number, path: Uint8Array): number {
@@ -154,8 +150,8 @@ export function mergeLeaves(
     end += place - next
     next = place < oldCount && comparePath(before, place, change.path) === 0 ? place + 1 : place
     if (change.digest === undefined) continue
-    copy32(change.path, 0, room, end * PAIR_BYTES)
-    copy32(change.digest, 0, room, end * PAIR_BYTES + 32)
+    copyFew(change.path, 0, HASH_BYTES, room, end * PAIR_BYTES)
+    copyFew(change.digest, 0, HASH_BYTES, room, end * PAIR_BYTES + 32)
     end++
   }
   copyLeaves(before, next, oldCount, room, end)
@@ -186,7 +182,7 @@ export function replaceDigests(
     const { path, digest } = changes[i] ?? {}
     if (path === undefined || digest === undefined) continue
     place = lowerBound(before, place, count, path)
-    copy32(digest, 0, now, place * PAIR_BYTES + 32)
+    copyFew(digest, 0, HASH_BYTES, now, place * PAIR_BYTES + 32)
   }
   return now
 }

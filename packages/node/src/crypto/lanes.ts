@@ -7,8 +7,8 @@ import { assert } from '@kvchain/core/errors'
 
 export const LANES = 4
 
-/** A 32-bit word: shared by all lanes (known before the code runs), or one in each (code that pushes it). */
-export type Word<Shared> = { readonly shared: Shared } | { readonly code: readonly number[] }
+/** A 32-bit word: shared by all lanes and known before the code runs (a number by which the compiler knows it), or one in each (code that pushes it). */
+export type Word = { readonly shared: number } | { readonly code: readonly number[] }
 
 /** The opcodes in use, already in their encoded form. */
 export const op = {
@@ -63,7 +63,7 @@ function littleEndian(word: number): number[] {
  * Takes a computation on words apart: what depends on shared words only is folded into another shared word, the rest becomes code. So a
  * computation is written once, plainly, and each of its terms lands outside or inside the code by what it depends on.
  */
-export abstract class LaneCompiler<Shared> {
+export abstract class LaneCompiler {
   readonly code: number[] = []
   private nextLocal: number
 
@@ -76,18 +76,18 @@ export abstract class LaneCompiler<Shared> {
     return this.nextLocal - this.firstLocal
   }
 
-  abstract constant(value: number): Word<Shared>
+  abstract constant(value: number): Word
   /** The shared word that `apply` gives, modulo 2^32. */
-  protected abstract fold(apply: (...words: number[]) => number, ...operands: Shared[]): Word<Shared>
-  protected abstract pushShared(shared: Shared): readonly number[]
+  protected abstract fold(apply: (...words: number[]) => number, ...operands: number[]): Word
+  protected abstract pushShared(shared: number): readonly number[]
 
   /** Code that pushes the word in all lanes. */
-  push(word: Word<Shared>): readonly number[] {
+  push(word: Word): readonly number[] {
     return 'code' in word ? word.code : this.pushShared(word.shared)
   }
 
   /** Computes a word here and now, so that its later uses are cheap. */
-  keep(word: Word<Shared>): Word<Shared> {
+  keep(word: Word): Word {
     if ('shared' in word) return word
     const local = this.newLocal()
     this.code.push(...word.code, ...op.localSet(local))
@@ -98,41 +98,36 @@ export abstract class LaneCompiler<Shared> {
     return this.nextLocal++
   }
 
-  xor(a: Word<Shared>, b: Word<Shared>): Word<Shared> {
+  xor(a: Word, b: Word): Word {
     return this.binary(a, b, op.xor, (x, y) => x ^ y)
   }
 
-  and(a: Word<Shared>, b: Word<Shared>): Word<Shared> {
+  and(a: Word, b: Word): Word {
     return this.binary(a, b, op.and, (x, y) => x & y)
   }
 
   /** Adds the shared terms first: together they are one word. */
-  sum(...terms: Word<Shared>[]): Word<Shared> {
+  sum(...terms: Word[]): Word {
     const ordered = [...terms.filter((term) => 'shared' in term), ...terms.filter((term) => 'code' in term)]
     return ordered.reduce((a, b) => this.binary(a, b, op.add, (x, y) => x + y))
   }
 
   /** `word` must be cheap to push: it is pushed twice. */
-  rotateRight(word: Word<Shared>, bits: number): Word<Shared> {
+  rotateRight(word: Word, bits: number): Word {
     const both = this.push(word)
     const code = [...both, ...op.shrU(bits), ...both, ...op.shl(32 - bits), ...op.or]
     return this.unary(word, code, (x) => (x >>> bits) | (x << (32 - bits)))
   }
 
-  shiftRight(word: Word<Shared>, bits: number): Word<Shared> {
+  shiftRight(word: Word, bits: number): Word {
     return this.unary(word, [...this.push(word), ...op.shrU(bits)], (x) => x >>> bits)
   }
 
-  private unary(a: Word<Shared>, code: readonly number[], apply: (x: number) => number): Word<Shared> {
+  private unary(a: Word, code: readonly number[], apply: (x: number) => number): Word {
     return 'shared' in a ? this.fold(apply, a.shared) : { code }
   }
 
-  private binary(
-    a: Word<Shared>,
-    b: Word<Shared>,
-    code: readonly number[],
-    apply: (x: number, y: number) => number,
-  ): Word<Shared> {
+  private binary(a: Word, b: Word, code: readonly number[], apply: (x: number, y: number) => number): Word {
     if ('shared' in a && 'shared' in b) return this.fold(apply, a.shared, b.shared)
     return { code: [...this.push(a), ...this.push(b), ...code] }
   }
@@ -172,6 +167,13 @@ export function laneModule(
     ]),
     ...section(10, [[...unsigned(code.length), ...code]]),
   ])
+}
+
+/** The item at an index that is inside the list. */
+export function at<T>(list: ArrayLike<T>, index: number): T {
+  const item = list[index]
+  assert(item !== undefined, 'an index is inside its list')
+  return item
 }
 
 function list(items: readonly (readonly number[])[]): number[] {

@@ -3,13 +3,12 @@
  * twice as much, most of it the call. Owns the module, its memory and how it is told a job.
  */
 import { assert } from '@kvchain/core/errors'
-import type { PairHasher } from '@kvchain/core/hash'
+import { type PairHasher, TAG_BYTES } from '@kvchain/core/hash'
 import { instantiate, LANES, LaneCompiler, type LaneMemory, laneModule, op, type Word } from './lanes.js'
 import { BLOCK_WORDS, compress, initialState } from './sha256Rounds.js'
 
 const PAGE_BYTES = 64 << 10
 const HASH_BYTES = 32
-const TAG_BYTES = 16
 const MAX_JOBS = 4_096
 /** Left, right and result: places behind HASHES_AT. */
 const JOB_BYTES = 12
@@ -81,15 +80,15 @@ class LanePairs implements PairHasher {
 }
 
 /** Shared words are numbers: all of them are known when the module is made. */
-class PairCompiler extends LaneCompiler<number> {
+class PairCompiler extends LaneCompiler {
   /** In memory, whence one instruction brings them into all lanes. */
   readonly shared: number[] = []
 
-  constant(value: number): Word<number> {
+  constant(value: number): Word {
     return { shared: value >>> 0 }
   }
 
-  protected fold(apply: (...words: number[]) => number, ...operands: number[]): Word<number> {
+  protected fold(apply: (...words: number[]) => number, ...operands: number[]): Word {
     return this.constant(apply(...operands))
   }
 
@@ -100,18 +99,18 @@ class PairCompiler extends LaneCompiler<number> {
   }
 
   /** Keeps the vector that `code` pushes. */
-  vector(...code: number[]): Word<number> {
+  vector(...code: number[]): Word {
     return this.keep({ code })
   }
 
   /** Sets locals, once all values are there. */
-  assign(locals: readonly number[], values: readonly Word<number>[]): void {
+  assign(locals: readonly number[], values: readonly Word[]): void {
     for (const value of values) this.code.push(...this.push(value))
     for (const local of locals.toReversed()) this.code.push(...op.localSet(local))
   }
 
   /** Of four vectors with four words each: the vector of all first words, that of all second ones, and so on. Turns the bytes of each word round. */
-  transpose(rows: readonly Word<number>[]): Word<number>[] {
+  transpose(rows: readonly Word[]): Word[] {
     const [a = [], b = [], c = [], d = []] = rows.map((row) => this.push(row))
     const [low, high, otherLow, otherHigh] = [
       this.push(this.vector(...a, ...b, ...op.shuffle(TURNED_LOW))),
@@ -149,7 +148,7 @@ function generate(): { bytes: Uint8Array; shared: readonly number[] } {
   const lanes = Array.from({ length: LANES }, (_, lane) => lane)
   const place = (lane: number, which: number) => [...op.localGet(LOCAL_JOBS), ...op.i32Load(lane * JOB_BYTES + which)]
   const locals = (count: number) => Array.from({ length: count }, () => c.newLocal())
-  const wordOf = (local: number): Word<number> => ({ code: op.localGet(local) })
+  const wordOf = (local: number): Word => ({ code: op.localGet(local) })
 
   const tag = c.vector(...op.i32Const(0), ...op.load(0))
   const words = c.transpose(lanes.map(() => tag))

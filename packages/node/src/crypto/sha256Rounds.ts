@@ -1,6 +1,5 @@
 /** The rounds of SHA-256 (FIPS 180-4), as code for lanes. */
-import { assert } from '@kvchain/core/errors'
-import type { LaneCompiler, Word } from './lanes.js'
+import { at, type LaneCompiler, type Word } from './lanes.js'
 
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 const ROUND_CONSTANTS = [
@@ -22,24 +21,20 @@ const INITIAL_STATE = [
 export const BLOCK_WORDS = 16
 
 /** What the rounds work on: a to h. */
-export type Sha256State<Shared> = readonly Word<Shared>[]
+export type Sha256State = readonly Word[]
 
-export function initialState<Shared>(compiler: LaneCompiler<Shared>): Sha256State<Shared> {
+export function initialState(compiler: LaneCompiler): Sha256State {
   return INITIAL_STATE.map((value) => compiler.constant(value))
 }
 
 /** The state after one more block of 16 words. Words of it that are not used cost nothing. */
-export function compress<Shared>(
-  c: LaneCompiler<Shared>,
-  before: Sha256State<Shared>,
-  block: readonly Word<Shared>[],
-): Sha256State<Shared> {
+export function compress(c: LaneCompiler, before: Sha256State, block: readonly Word[]): Sha256State {
   const w = [...block]
   let state = before
   // maj(a, b, c) = b ^ ((a ^ b) & (b ^ c)), and the b ^ c of a round is the a ^ b of the one before.
   let bc = c.keep(c.xor(at(state, 1), at(state, 2)))
   for (const [round, constant] of ROUND_CONSTANTS.entries()) {
-    const [h0, h1, h2, h3, h4, h5, h6, h7] = state as Eight<Word<Shared>>
+    const [h0, h1, h2, h3, h4, h5, h6, h7] = state as Eight<Word>
     if (round >= BLOCK_WORDS) w.push(c.keep(scheduled(c, w, round)))
     const big1 = c.xor(c.xor(c.rotateRight(h4, 6), c.rotateRight(h4, 11)), c.rotateRight(h4, 25))
     const choice = c.xor(h6, c.and(h4, c.xor(h5, h6)))
@@ -56,7 +51,7 @@ export function compress<Shared>(
 }
 
 /** The word of the message schedule for a round. */
-function scheduled<Shared>(c: LaneCompiler<Shared>, w: readonly Word<Shared>[], round: number): Word<Shared> {
+function scheduled(c: LaneCompiler, w: readonly Word[], round: number): Word {
   const a = at(w, round - 15)
   const b = at(w, round - 2)
   const small0 = c.xor(c.xor(c.rotateRight(a, 7), c.rotateRight(a, 18)), c.shiftRight(a, 3))
@@ -65,9 +60,3 @@ function scheduled<Shared>(c: LaneCompiler<Shared>, w: readonly Word<Shared>[], 
 }
 
 type Eight<T> = readonly [T, T, T, T, T, T, T, T]
-
-function at<T>(list: readonly T[], index: number): T {
-  const item = list[index]
-  assert(item !== undefined, 'an index is inside its list')
-  return item
-}

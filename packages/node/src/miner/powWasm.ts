@@ -10,7 +10,7 @@
  */
 import { hash } from 'node:crypto'
 import { assert } from '@kvchain/core/errors'
-import { instantiate, LANES, LaneCompiler, type LaneMemory, laneModule, op, type Word } from '../crypto/lanes.js'
+import { at, instantiate, LANES, LaneCompiler, type LaneMemory, laneModule, op, type Word } from '../crypto/lanes.js'
 import { compress, initialState } from '../crypto/sha256Rounds.js'
 
 /** Nonces are whole numbers up to this one, so that a JavaScript number holds each exactly. */
@@ -139,25 +139,25 @@ const inputs = 10
 /** A shared word, from those in lower slots. Kept modulo 2^32 by the array that stores it. */
 type Formula = (words: Uint32Array) => number
 
-const LOCAL_LOW = 0
-const LOCAL_BATCHES = 1
-const LOCAL_DONE = 2
-const LOCAL_NONCES = 3
+const localLow = 0
+const localBatches = 1
+const localDone = 2
+const localNonces = 3
 
 /** Words that all nonces of a scan share are slots of memory: the formulas tell how they are worked out. */
-class ScanCompiler extends LaneCompiler<number> {
+class ScanCompiler extends LaneCompiler {
   readonly formulas: Formula[] = []
 
   /** A new shared word. */
-  shared(formula: Formula): Word<number> {
+  shared(formula: Formula): Word {
     return { shared: this.formulas.push(formula) - 1 }
   }
 
-  constant(value: number): Word<number> {
+  constant(value: number): Word {
     return this.shared(() => value)
   }
 
-  protected fold(apply: (...words: number[]) => number, ...slots: number[]): Word<number> {
+  protected fold(apply: (...words: number[]) => number, ...slots: number[]): Word {
     return this.shared((words) => apply(...slots.map((slot) => at(words, slot))))
   }
 
@@ -166,21 +166,15 @@ class ScanCompiler extends LaneCompiler<number> {
   }
 }
 
-function at<T>(list: ArrayLike<T>, index: number): T {
-  const item = list[index]
-  assert(item !== undefined, 'an index is inside its list')
-  return item
-}
-
 /** The module, and the formulas of the shared words slot by slot; those of the first `inputs` slots leave what is there. */
 function generateScan(): { bytes: Uint8Array; formulas: readonly Formula[] } {
-  const compiler = new ScanCompiler(LOCAL_NONCES + 1)
+  const compiler = new ScanCompiler(localNonces + 1)
   const given = Array.from({ length: inputs }, (_, slot) => compiler.shared((words) => at(words, slot)))
   const zero = compiler.constant(0)
-  const block: Word<number>[] = [
+  const block: Word[] = [
     ...given.slice(0, 8),
     at(given, inputHigh),
-    { code: op.localGet(LOCAL_NONCES) },
+    { code: op.localGet(localNonces) },
     compiler.constant(0x80000000),
     ...[zero, zero, zero, zero],
     compiler.constant(8 * (hashBytes + nonceBytes)),
@@ -190,13 +184,13 @@ function generateScan(): { bytes: Uint8Array; formulas: readonly Formula[] } {
   assert(digest !== undefined, 'a digest has words')
 
   const body = [
-    ...[op.localGet(LOCAL_LOW), op.splat, op.laneConst(0, 1, 2, 3), op.add, op.localSet(LOCAL_NONCES)],
+    ...[op.localGet(localLow), op.splat, op.laneConst(0, 1, 2, 3), op.add, op.localSet(localNonces)],
     ...[op.block, op.loop, compiler.code],
     ...[compiler.push(digest), compiler.push(at(given, inputTarget)), op.leU, op.anyTrue, op.brIf(1)],
-    ...[op.localGet(LOCAL_NONCES), op.laneConst(4, 4, 4, 4), op.add, op.localSet(LOCAL_NONCES)],
-    ...[op.localGet(LOCAL_DONE), op.i32Const(1), op.i32Add, op.localTee(LOCAL_DONE)],
-    ...[op.localGet(LOCAL_BATCHES), op.i32LtU, op.brIf(0), op.end, op.end],
-    op.localGet(LOCAL_DONE),
+    ...[op.localGet(localNonces), op.laneConst(4, 4, 4, 4), op.add, op.localSet(localNonces)],
+    ...[op.localGet(localDone), op.i32Const(1), op.i32Add, op.localTee(localDone)],
+    ...[op.localGet(localBatches), op.i32LtU, op.brIf(0), op.end, op.end],
+    op.localGet(localDone),
   ].flat()
   // The nonces are a vector too.
   const vectorLocals = compiler.vectorLocals + 1
