@@ -258,7 +258,7 @@ export class KvNode extends BaseService {
     const { network } = options
     const prover = new Prover({ chain, timers: runtime.timers, network, settleDepth: policy.settleDepth })
     const version = await readVersion()
-    const writer = new Writer({ chain, mempool, own, account: identity.account })
+    const writer = new Writer({ chain, own, account: identity.account })
     const handlers = {
       ...kvHandlers(context, writer),
       ...chainHandlers(statusContext, writer, waiter, reorgLog),

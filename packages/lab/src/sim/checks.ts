@@ -13,6 +13,8 @@ import type { World } from './world.js'
 
 /** For so long a node may stay on a tip that is not the best it could have: it may be in the middle of a change. */
 const MAX_LAG_MS = 10_000
+/** Or for so many synced writes, if its disk is slow: a reorg is one for each block. */
+const MAX_LAG_WRITES = 30
 
 export interface CheckOptions {
   /** Events between two full checks. */
@@ -73,7 +75,7 @@ export class Checks {
     }
     const { ledger, transport } = node.up
     const { mempool, chain } = ledger
-    const { poolLimits, maxConnections } = node.options
+    const { poolLimits, maxConnections, diskTimes } = node.options
     if (mempool.size > poolLimits.transactions || mempool.bytes > poolLimits.bytes) this.overfull(ledger)
     if (transport.host.peerIds().length > maxConnections) throw broken('too many connections')
     if (chain.tip.invalid) throw broken('its tip is an invalid block')
@@ -81,7 +83,8 @@ export class Checks {
     else {
       const since = this.lagSinceMs.get(node.index) ?? world.nowMs
       this.lagSinceMs.set(node.index, since)
-      if (world.nowMs - since > MAX_LAG_MS) throw broken('it does not follow the best chain that it holds')
+      const maxLagMs = Math.max(MAX_LAG_MS, MAX_LAG_WRITES * diskTimes.maxSyncMs)
+      if (world.nowMs - since > maxLagMs) throw broken('it does not follow the best chain that it holds')
     }
   }
 

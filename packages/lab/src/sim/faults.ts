@@ -6,6 +6,7 @@ import type { Random } from '../difficulty/random.js'
 import { LAN, type LinkOptions } from './links.js'
 import { below } from './runtime.js'
 import type { World } from './world.js'
+import { put } from './writes.js'
 
 export type Fault = {
   /** Virtual milliseconds after the plan begins. */
@@ -143,9 +144,15 @@ export function endFaults(world: World): void {
   for (const { index, isUp } of world.nodes) if (!isUp) revive(world, index)
 }
 
-/** A node that cannot start is a failure of the world's, which the checks find. */
+/**
+ * A node that cannot start is a failure of the world's, which the checks find. Its client waited for it, and writes before it can have heard what others have of
+ * its account.
+ */
 function revive(world: World, index: number): void {
-  void world.restart(index).catch((cause: unknown) => {
-    world.failures.push({ node: index, message: 'the node does not start', cause })
-  })
+  void world.restart(index).then(
+    () => put(world, { node: index, key: `after life ${world.node(index).lives} of ${index}`, length: 1 }),
+    (cause: unknown) => {
+      world.failures.push({ node: index, message: 'the node does not start', cause })
+    },
+  )
 }

@@ -198,7 +198,7 @@ export class SimNode {
       life.timers.after(EXPIRY_MS, expire)
     }
     life.timers.after(EXPIRY_MS, expire)
-    const writer = new Writer({ chain, mempool, own, account: this.options.account })
+    const writer = new Writer({ chain, own, account: this.options.account })
     this.running_ = { life, ledger, transport, peering, miner, writer, services }
   }
 

@@ -28,7 +28,13 @@ export interface NodeSpec {
   /** Left out: honest. */
   readonly byzantine?: Byzantine
   readonly clockOffsetMs?: number
+  /** Longest synced write of its disk, in virtual milliseconds. Default 5; a disk that others share may stand still for seconds. */
+  readonly maxSyncMs?: number
 }
+
+/** Of every disk, in virtual milliseconds. */
+const MIN_SYNC_MS = 0.5
+const MAX_SYNC_MS = 5
 
 export interface WorldOptions {
   readonly seed: number
@@ -128,7 +134,6 @@ export class World {
       targetOutbound: options.targetOutbound ?? 8,
       intervals: options.intervals ?? {},
       maxConnections: options.maxConnections ?? 64,
-      diskTimes: { minSyncMs: 0.5, maxSyncMs: 5 },
       poolLimits: { ...LIMITS, ...options.poolLimits },
     }
     const deps = {
@@ -156,6 +161,7 @@ export class World {
           bootstrap: world.someBefore(index),
           hashRate: (spec.hashShare ?? 0) * hashRate,
           clockOffsetMs: spec.clockOffsetMs ?? 0,
+          diskTimes: { minSyncMs: MIN_SYNC_MS, maxSyncMs: spec.maxSyncMs ?? MAX_SYNC_MS },
           byzantine: spec.byzantine,
         },
         { ...deps, random },

@@ -42,7 +42,8 @@ export function playWrites(world: World, writes: readonly Write[]): void {
   }
 }
 
-function put(world: World, { node: index, key, length }: Write): void {
+/** Has a node write now, if it runs. */
+export function put(world: World, { node: index, key, length }: Omit<Write, 'atMs'>): void {
   const node = world.node(index)
   if (node.running === undefined) return
   node.put(key, `${Math.floor(world.nowMs)}`.padEnd(length, '.')).catch((cause: unknown) => {

@@ -120,6 +120,11 @@ export class Mempool {
     return this.queues.get(toMapKey(publicKey))?.nextFree(nonce) ?? nonce
   }
 
+  /** Whether a pooled transaction of the account carries this account nonce. */
+  hasNonce(publicKey: Uint8Array, accountNonce: number): boolean {
+    return this.queues.get(toMapKey(publicKey))?.get(accountNonce) !== undefined
+  }
+
   /** What can stand in the next block: each account's run from its next nonce on. */
   *ready(): IterableIterator<{ account: Account; queue: AccountQueue }> {
     for (const queue of this.queues.values()) {
@@ -153,16 +158,16 @@ export class Mempool {
     })
   }
 
+  /** Throws the TxError or PoolError with which `addLocal` would refuse the transaction as things are, but for want of room. */
+  checkLocal(transaction: Transaction): void {
+    checkTransaction(this.deps.params, sha256, transaction)
+    this.checkPolicy(transaction)
+  }
+
   /** Takes in a transaction that this daemon just signed, or whose signature is checked. Throws TxError or PoolError. */
   addLocal(transaction: Transaction): PooledTransaction {
     checkTransaction(this.deps.params, sha256, transaction)
     return this.admit(transaction, true)
-  }
-
-  /** Takes a transaction out again, as if it had never come: its journal entry could not be written. */
-  withdraw(txid: string): void {
-    const pooled = this.byTxid.get(txid)
-    if (pooled !== undefined) this.remove(pooled)
   }
 
   /** Follows the chain. Called and awaited after each commit. */

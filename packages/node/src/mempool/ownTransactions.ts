@@ -1,7 +1,9 @@
 /**
- * The transactions that clients of this daemon made. Owns the promise that an accepted one is not lost: it is journalled before the
- * answer, comes back after a restart or a reorg, and is forgotten only when it is beyond rescue, or settled with many settled after it.
+ * The transactions that clients of this daemon made. Owns the promise that an accepted one is not lost: it is journalled before anybody hears of it, the
+ * client included, comes back after a restart or a reorg, and is forgotten only when it is beyond rescue, or settled with many settled after it. One that
+ * others had heard of before it was on disk could be in a block of theirs: after a crash this daemon would give its account nonce to another.
  */
+import { equalBytes } from '@kvchain/core/bytes'
 import { TxError } from '@kvchain/core/checks'
 import { type Transaction, transactionSize } from '@kvchain/core/transaction'
 import type { ChainStep } from '../chain/chain.js'
@@ -10,7 +12,6 @@ import type { Runtime } from '../runtime/runtime.js'
 import { BaseService } from '../runtime/service.js'
 import type { TransactionLocation } from '../store/chainStore.js'
 import type { Journal } from '../store/journal.js'
-import type { PooledTransaction } from './accountQueue.js'
 import { PoolError } from './errors.js'
 import type { Mempool } from './mempool.js'
 
@@ -42,25 +43,62 @@ interface OwnTransaction {
   confirmed: boolean
 }
 
+interface Arriving {
+  readonly transaction: Transaction
+  readonly taken: Promise<void>
+}
+
 export class OwnTransactions extends BaseService {
   private readonly own = new Map<string, OwnTransaction>()
+  /** Being written to disk, by txid. At most as many as clients may ask for at once. */
+  private readonly arriving = new Map<string, Arriving>()
 
   constructor(private readonly deps: OwnTransactionsDeps) {
     super('own transactions', deps.runtime.log.child({ module: 'own' }))
   }
 
-  /** Takes in a signed transaction of a client: resolves once it is pooled and on disk. Throws TxError or PoolError. */
-  async submit(transaction: Transaction): Promise<PooledTransaction> {
-    const pooled = this.deps.mempool.addLocal(transaction)
-    this.own.set(pooled.txid, { transaction, endedAt: undefined, confirmed: false })
+  /**
+   * Takes in a signed transaction of a client: resolves once it is on disk and pooled. Throws TxError or PoolError, and StoreError when it could not be
+   * written. Until then nobody hears of it, and its account nonce is not given to another.
+   */
+  submit(transaction: Transaction): Promise<void> {
+    const txid = hex(transaction.txid)
+    const known = this.arriving.get(txid)
+    if (known !== undefined) return known.taken
+    const taken = this.take(transaction, txid).finally(() => this.arriving.delete(txid))
+    this.arriving.set(txid, { transaction, taken })
+    return taken
+  }
+
+  private async take(transaction: Transaction, txid: string): Promise<void> {
+    const { mempool, journal, location } = this.deps
+    mempool.checkLocal(transaction)
+    await journal.add(transaction)
     try {
-      await this.deps.journal.add(transaction)
+      mempool.addLocal(transaction)
     } catch (error) {
-      this.own.delete(pooled.txid)
-      this.deps.mempool.withdraw(pooled.txid)
-      throw error
+      // While it was written it came from others, to whom the client gave it too, or the chain or the pool went on so that it cannot be taken.
+      if (!(error instanceof PoolError && error.code === 'pool-known')) {
+        await journal.remove([transaction.txid])
+        throw error
+      }
     }
-    return pooled
+    const place = location(transaction.txid)
+    this.own.set(txid, { transaction, endedAt: place?.height, confirmed: place !== undefined })
+  }
+
+  /** The account nonce that the account's next transaction must carry, those counted that are pooled or on their way to the disk. */
+  nextNonce(publicKey: Uint8Array): number {
+    const { mempool } = this.deps
+    let nonce = mempool.nextNonce(publicKey)
+    if (this.arriving.size === 0) return nonce
+    const taken = new Set<number>()
+    for (const { transaction } of this.arriving.values()) {
+      const { sender, accountNonce } = transaction.body
+      if (equalBytes(sender, publicKey)) taken.add(accountNonce)
+    }
+    while (taken.has(nonce) || mempool.hasNonce(publicKey, nonce)) nonce++
+    return nonce
   }
 
   /** Whether a transaction (hexadecimal txid) is one of them, and not forgotten yet. */
@@ -127,7 +165,9 @@ export class OwnTransactions extends BaseService {
     if (length > 0) this.log.info({ transactions: length }, 'own transactions wait for a block')
   }
 
-  protected async onStop(): Promise<void> {}
+  protected async onStop(): Promise<void> {
+    await Promise.allSettled([...this.arriving.values()].map(({ taken }) => taken))
+  }
 }
 
 /** Those of the lowest blocks, as many as are too many. */

@@ -30,7 +30,7 @@ const DEFAULT_HISTORY = 100
 const DEFAULT_SIZE = 300
 
 export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
-  const { chain, mempool, prefix } = context
+  const { chain, prefix } = context
   const write =
     <M extends WriteMethod>(method: M) =>
     async (params: Params<M> & WriteTerms) =>
@@ -67,7 +67,7 @@ export function kvHandlers(context: ReadContext, writer: Writer): KvHandlers {
       const publicKey = params.address === undefined ? writer.publicKey : fromAddress(params.address, prefix)
       return chain.steady(() => {
         const { balance, nonce } = chain.store.account(publicKey)
-        const nextNonce = mempool.nextNonce(publicKey)
+        const nextNonce = writer.nextNonce(publicKey)
         return { address: toAddress(publicKey, prefix), balance, accountNonce: nonce, nextNonce, tip: tipRef(chain) }
       })
     },

@@ -9,14 +9,12 @@ import { applyTransaction, StateView } from '@kvchain/core/state'
 import { signTransaction, type Transaction, transactionSize } from '@kvchain/core/transaction'
 import type { Chain } from '../chain/chain.js'
 import { type KeyPair, sha256, signMessage } from '../crypto/sodium.js'
-import type { Mempool } from '../mempool/mempool.js'
 import type { OwnTransactions } from '../mempool/ownTransactions.js'
 import { hex } from '../runtime/hex.js'
 import { refusedBy } from './answers.js'
 
 export interface WriterDeps {
   readonly chain: Chain
-  readonly mempool: Mempool
   readonly own: OwnTransactions
   readonly account: KeyPair
 }
@@ -36,11 +34,16 @@ export class Writer {
     return this.deps.account.publicKey
   }
 
+  /** The account nonce that the account's next transaction must carry, waiting ones counted. */
+  nextNonce(publicKey: Uint8Array): number {
+    return this.deps.own.nextNonce(publicKey)
+  }
+
   /** Signs and takes in one transaction. Resolves once it is safe with this daemon. */
   async write({ operations, values }: ParsedOperations, { fee, validFor }: WriteTerms): Promise<Receipt> {
     await this.deps.chain.consistent()
     const { publicKey } = this
-    const accountNonce = this.deps.mempool.nextNonce(publicKey)
+    const accountNonce = this.nextNonce(publicKey)
     const hasPending = accountNonce > this.deps.chain.store.account(publicKey).nonce
     const validUntil = validFor === undefined ? 0 : this.deps.chain.tip.header.height + validFor
     const transaction = this.sign({ operations, values }, { accountNonce, validUntil }, fee)

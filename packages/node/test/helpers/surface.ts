@@ -22,7 +22,7 @@ export async function surfaceOf(made: TestLedger): Promise<{ rpc: Surface; reorg
   const { params, policy } = network
   const context = { chain, mempool, runtime, prefix: params.addressPrefix, settleDepth: policy.settleDepth }
   const status = { ...context, reorgedOut: new ReorgedOut(chain) }
-  const writer = new Writer({ chain, mempool, own, account: account(1) })
+  const writer = new Writer({ chain, own, account: account(1) })
   const reorgLog = new ReorgLog(database)
   const reorgs = new ReorgWatch({ alarmDepth: 2 }, { runtime, chain, reorgLog })
   await reorgs.start()

@@ -5,7 +5,6 @@
 import { rmSync } from 'node:fs'
 import { TxError } from '@kvchain/core/checks'
 import { type Transaction, transactionSize } from '@kvchain/core/transaction'
-import type { PooledTransaction } from '@kvchain/node/mempool/accountQueue'
 import { PoolError } from '@kvchain/node/mempool/errors'
 import { LIMITS } from '@kvchain/node/mempool/mempool'
 import { selectTransactions } from '@kvchain/node/mempool/selection'
@@ -227,10 +226,6 @@ describe('following the chain', () => {
 })
 
 describe('own transactions', () => {
-  async function submit(a: TestLedger, transaction: Transaction): Promise<PooledTransaction> {
-    return a.own.submit(transaction)
-  }
-
   /** The txids in the journal, in order. */
   async function journalled(a: TestLedger): Promise<string[]> {
     const found: string[] = []
@@ -238,10 +233,75 @@ describe('own transactions', () => {
     return found
   }
 
+  test('are heard of by nobody before they are on disk, and their account nonces given to nobody else', async () => {
+    const a = await ledger()
+    const { publicKey } = account(1)
+    const own = [0, 1, 3].map((nonce) => a.put('k', `${nonce}`, { from: 1, nonce }))
+    const heard: string[] = []
+    a.mempool.added.add(({ txid }) => heard.push(txid))
+    const next: number[] = []
+    const taken = own.map((transaction) => {
+      const promise = a.own.submit(transaction)
+      next.push(a.own.nextNonce(publicKey))
+      return promise
+    })
+    expect(a.own.submit(own[0] ?? expect.fail())).toBe(taken[0])
+    expect({ next, heard, size: a.mempool.size, others: a.own.nextNonce(account(2).publicKey) }).toEqual({
+      ...{ next: [1, 2, 2], heard: [], size: 0, others: 0 },
+    })
+    await Promise.all(taken)
+    expect(heard).toEqual(txids(...own))
+    expect(await journalled(a)).toEqual(txids(...own).sort())
+    const between = a.own.submit(a.put('k', '2', { from: 1, nonce: 2 }))
+    expect(a.own.nextNonce(publicKey)).toBe(4)
+    await between
+    expect([a.own.nextNonce(publicKey), a.mempool.nextNonce(publicKey)]).toEqual([4, 4])
+  })
+
+  test('are as if never sent when the disk does not take them', async () => {
+    const a = await ledger()
+    open.pop()
+    await a.leave()
+    const transaction = a.put('k', 'v', { from: 1, nonce: 0 })
+    await expect(a.own.submit(transaction)).rejects.toMatchObject({ code: expect.stringMatching(/^store-/) })
+    expect([a.own.has(hex(transaction.txid)), a.mempool.size]).toEqual([false, 0])
+    rmSync(a.folder, { recursive: true })
+  })
+
+  test('are own, too, when others bring them while they are written', async () => {
+    const a = await ledger()
+    const transaction = a.put('k', 'v', { from: 1, nonce: 0 })
+    const taken = a.own.submit(transaction)
+    a.mempool.addLocal(transaction)
+    await taken
+    expect(a.own.waiting()).toEqual([transaction])
+    expect(await journalled(a)).toEqual(txids(transaction))
+  })
+
+  test('are refused, and forgotten, when their account nonce is taken while they are written', async () => {
+    const a = await ledger()
+    const transaction = a.put('k', 'v', { from: 1, nonce: 0 })
+    const taken = a.own.submit(transaction)
+    a.mempool.addLocal(a.put('k', 'w', { from: 1, nonce: 0, fee: 5 }))
+    await expect(taken).rejects.toMatchObject({ code: 'pool-replacement' })
+    expect(a.own.has(hex(transaction.txid))).toBe(false)
+    expect(await journalled(a)).toEqual([])
+  })
+
+  test('are waited for when it stops', async () => {
+    const a = await ledger()
+    open.pop()
+    const taken = a.own.submit(a.put('k', 'v', { from: 1, nonce: 0 }))
+    const b = await a.reopen()
+    open.push(b)
+    await taken
+    expect(b.own.waiting()).toHaveLength(1)
+  })
+
   test('come back after a restart, in order, until a block holds them', async () => {
     const a = await ledger()
     open.pop()
-    for (const nonce of [0, 1, 2]) await submit(a, a.put('k', `${nonce}`, { from: 1, nonce }))
+    for (const nonce of [0, 1, 2]) await a.own.submit(a.put('k', `${nonce}`, { from: 1, nonce }))
     const b = await a.reopen()
     expect(b.mempool.size).toBe(3)
     await b.mine(2)
@@ -257,7 +317,7 @@ describe('own transactions', () => {
     open.pop()
     const own = [0, 1, 2, 3].map((nonce) => a.put('k', `${nonce}`, { from: 1, nonce }))
     for (const transaction of own) {
-      await submit(a, transaction)
+      await a.own.submit(transaction)
       await a.mine()
     }
     await a.mine(2)
@@ -325,10 +385,10 @@ describe('own transactions', () => {
     const [a, b] = [await TestLedger.open(easyNetwork(), undefined, limits), await ledger()]
     open.push(a)
     const [first, second] = [a.put('k', 'v', { from: 1, nonce: 0 }), a.put('l', 'v', { from: 2, nonce: 0 })]
-    await submit(a, first)
+    await a.own.submit(first)
     await a.mine(a.network.policy.settleDepth)
     await a.own.onTip(a.chain.tip.header.height)
-    await submit(a, second)
+    await a.own.submit(second)
     for (const block of await b.mine(a.network.policy.settleDepth + 1)) await a.chain.addBlock(block, 'b')
     expect(a.get('k')).toBeUndefined()
     expect(selected(a).sort()).toEqual(txids(first, second).sort())
@@ -338,7 +398,7 @@ describe('own transactions', () => {
   test('survive the branch that held them', async () => {
     const [a, b] = [await ledger(), await ledger()]
     const transaction = a.put('k', 'a', { from: 1, nonce: 0 })
-    await submit(a, transaction)
+    await a.own.submit(transaction)
     await a.mine(1, 8)
     for (const block of await b.mine(2, 9)) await a.chain.addBlock(block, 'b')
     expect(a.get('k')).toBeUndefined()

@@ -305,8 +305,8 @@ describe('bounds', () => {
 test('reads at a height', async () => {
   const made = await story()
   await made.mine(3)
-  const { chain, mempool, own } = made
-  const client = clientOf(kvHandlers(contextOf(made), new Writer({ chain, mempool, own, account: account(1) })))
+  const { chain, own } = made
+  const client = clientOf(kvHandlers(contextOf(made), new Writer({ chain, own, account: account(1) })))
   const values: unknown[] = []
   for (let height = 0; height <= 7; height++) values.push((await client.get('k', { height }))?.value)
   expect(values).toEqual([undefined, 'one', '', undefined, 'five', 'five', 'five', 'five'])

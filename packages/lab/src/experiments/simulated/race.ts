@@ -30,6 +30,8 @@ const ATTACKER = 2
 const BLOCK_MS = 2_000
 /** After so many races a world ends: its chain has grown long. */
 const RACES_PER_WORLD = 40
+/** Longer than a block takes from its solution to the disk. */
+const SETTLE_MS = 100
 const PATIENT_MS = 10_000 * BLOCK_MS
 
 /**
@@ -79,10 +81,16 @@ export class Races {
     miner.mineAt(1)
     await until('confirmations', () => (buyer.get(key)?.confirmations ?? 0) >= confirmations)
     const lead = () => tip(attacker) - tip(miner)
-    await until('the end of the race', () => lead() > 0 || -lead() >= patience)
+    const isOver = () => lead() > 0 || -lead() >= patience
+    do {
+      for (const node of [miner, attacker]) node.mineAt(1)
+      await until('the end of the race', isOver)
+      for (const node of [miner, attacker]) node.mineAt(0)
+      // A block of the other one may be solved and not yet on its disk.
+      await world.run(world.nowMs + SETTLE_MS)
+    } while (!isOver())
     const succeeded = lead() > 0
     const result = { succeeded, depth: tip(miner) - base, blocks: tip(miner) + tip(attacker) - 2 * base }
-    for (const node of [miner, attacker]) node.mineAt(0)
     world.heal()
     const [winner, value] = succeeded ? [attacker, 'to mallory'] : [miner, 'to alice']
     // Mined meanwhile by neither: who is ahead stays ahead.
