@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { keepInReach } from './children.js'
 import { LabError } from './errors.js'
 
@@ -23,7 +24,7 @@ export interface CliResult {
 export interface CliOptions {
   /** What it reads from stdin. */
   readonly input?: string
-  /** Default 60 s; then it is killed. */
+  /** Default 60 s; then it is told to end, which takes along what it started, and killed when it does not. */
   readonly timeoutMs?: number
 }
 
@@ -37,24 +38,33 @@ export function runKvchain(args: readonly string[], options: CliOptions = {}): P
   return runProgram(DAEMON_LAUNCHER, args, options)
 }
 
+/** Between telling a program to end and killing it. */
+const GRACE_MS = 15_000
+const { timers } = systemRuntime()
+
 function runProgram(launcher: string, args: readonly string[], options: CliOptions): Promise<CliResult> {
   const { input, timeoutMs = 60_000 } = options
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [launcher, ...args], {
-      env: cleanEnvironment(),
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
-    })
+    const child = spawn(process.execPath, [launcher, ...args], { env: cleanEnvironment() })
     keepInReach(child)
+    let isLate = false
+    const kill = () => child.kill('SIGKILL')
+    let cancel = timers.after(timeoutMs, () => {
+      isLate = true
+      child.kill('SIGTERM')
+      cancel = timers.after(GRACE_MS, kill)
+    })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
-    child.once('error', (error) =>
-      reject(new LabError('lab-start', `${launcher} could not be started: ${error.message}`, {}, error)),
-    )
-    child.once('close', (exitCode, signal) => {
-      if (signal === 'SIGKILL') {
+    child.once('error', (error) => {
+      cancel()
+      reject(new LabError('lab-start', `${launcher} could not be started: ${error.message}`, {}, error))
+    })
+    child.once('close', (exitCode) => {
+      cancel()
+      if (isLate) {
         reject(new LabError('lab-timeout', `${launcher} ${args.join(' ')} did not end within ${timeoutMs / 1000} s`))
       } else resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() })
     })
