@@ -7,6 +7,7 @@ export default defineConfig({
     reporters: ['default', ['json', { outputFile: 'node_modules/.cache/kvchain/test-results.json' }]],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // One more than the two cores that CI has: many tests wait for daemons, and use none.
+    maxWorkers: 3,
   },
 })
