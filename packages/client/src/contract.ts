@@ -3,9 +3,10 @@
  * document are all made from it, so that they cannot disagree. Owns the types and the checks that follow from the table; not
  * the transport, and not what the methods do.
  */
+
+import { Compile, Settings } from '@kvchain/core/typebox'
 import type { Static } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
-import { Settings } from 'typebox/system'
+import type { Validator } from 'typebox/compile'
 import { chainMethods } from './contract/chain.js'
 import { coinMethods } from './contract/coin.js'
 import { explain, type Problem } from './contract/explain.js'

@@ -6,8 +6,8 @@
 import { createCipheriv, createDecipheriv, scrypt } from 'node:crypto'
 import { equalBytes, fromHex, toHex } from '@kvchain/core/bytes'
 import { KvError } from '@kvchain/core/errors'
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile, Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import { closed } from './contract/schemas.js'
 import { SEED_BYTES, seedSigner, sha256 } from './signer.js'
 

@@ -2,8 +2,8 @@
  * Networks: what every member must agree on (consensus) and what a member starts from (policy). Owns the schema of a network file
  * and the canonical bytes of the consensus part, which the genesis block commits to. (protocol.md section 10)
  */
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+
+import type { Static } from 'typebox'
 import { AddressError, fromAddress } from './address.js'
 import { EMPTY_BLOCK_BYTES, OUTCOME_BYTES } from './block.js'
 import { fromHex, fromUtf8, toBigInt } from './bytes.js'
@@ -16,6 +16,7 @@ import {
   MAX_TRANSACTION_BYTES,
   MAX_VALUE_BYTES,
 } from './limits.js'
+import { Compile, Type } from './typebox.js'
 
 export type NetworkErrorCode =
   /** The file does not follow the schema. */

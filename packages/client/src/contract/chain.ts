@@ -1,5 +1,6 @@
 /** The chain methods: blocks and the tip. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import {
   Address,
   Count,

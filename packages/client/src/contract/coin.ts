@@ -1,5 +1,6 @@
 /** The coin methods: what pays for writes where a network asks for a fee. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import { Address, Count, closed, type MethodSpec, Positive, Receipt, TipRef, writeParams } from './schemas.js'
 
 export const CoinBalance = closed({

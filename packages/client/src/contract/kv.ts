@@ -1,5 +1,6 @@
 /** The key-value methods: what the store is for. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import {
   AccessChange,
   Address,

@@ -1,5 +1,6 @@
 /** The daemon and other nodes: whom it is connected to, whom it shuts out. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import { Count, closed, type MethodSpec, Positive } from './schemas.js'
 
 export const NetPeer = closed({

@@ -1,5 +1,6 @@
 /** The daemon's own methods: how it is, backup, stop, and what it can be asked. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import { Address, Count, closed, Hash, type MethodSpec, Tip } from './schemas.js'
 
 export const NodeStatus = closed({

@@ -1,5 +1,6 @@
 /** The proof methods: what lets a client check an answer itself, now or later, without the daemon. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import { Base64, Count, closed, Hash, keyFields, keyParams, type MethodSpec, Positive, TipRef } from './schemas.js'
 
 /** Headers in one answer: three megabytes. */

@@ -3,7 +3,8 @@
  * more than one method shares, and nothing of what they mean to the ledger. Every object is closed: a field that is not named
  * here is an error in a request and a bug in an answer.
  */
-import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static, TObject, TProperties, TSchema } from 'typebox'
 import type { RpcErrorName } from '../rpcErrors.js'
 
 /** One row of the contract. `summary` is a line; `help` says what the line cannot. */

@@ -1,5 +1,6 @@
 /** The transaction methods: submit, follow, look up. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import {
   AccessChange,
   Address,

@@ -1,5 +1,6 @@
 /** Watching keys: what blocks did to them, without a gap, across restarts and reorgs. */
-import { type Static, Type } from 'typebox'
+import { Type } from '@kvchain/core/typebox'
+import type { Static } from 'typebox'
 import {
   Address,
   AnswerEncoding,
