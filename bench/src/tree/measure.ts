@@ -8,7 +8,7 @@ import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import { BenchError } from '../errors.js'
 import type { TreeBenchOptions } from '../options.js'
 import { readMachineCpuSeconds, readOwnBytes, readProcessCost } from '../resources.js'
-import { openSubject, pathOf, SUBJECTS } from './subjects.js'
+import { itemsOf, openSubject, pathOf, SUBJECTS } from './subjects.js'
 
 /** Rates are a second, of wall time; memory in bytes. */
 export interface TreeFigures {
@@ -50,7 +50,7 @@ async function measure(name: string, options: TreeBenchOptions, folder: string):
   const hashesPerSecond = hashRate()
   const subject = await openSubject(subjectName, folder, options.cacheMib << 20)
   const loading = await timed(async () => {
-    for (const batch of loadBatches(keys)) await subject.commit(batch, 0, true)
+    for (const batch of loadBatches(keys)) await subject.commit(itemsOf(batch, 0), true)
   })
   const next = pseudorandom()
   const updates: TreeFigures['updates'][number][] = []
@@ -58,10 +58,15 @@ async function measure(name: string, options: TreeBenchOptions, folder: string):
   const runs = options.batches.flatMap((batch) => [true, false].map((durable) => ({ batch, durable })))
   for (const { batch, durable } of runs) {
     const commits = Math.max(1, Math.round(options.updates / batch))
-    // Drawn before: choosing keys is no part of setting them.
-    const drawn = Array.from({ length: commits }, () => distinct(Math.min(batch, keys), () => next(keys)))
+    // Drawn and hashed before: choosing keys is no part of setting them.
+    const drawn = Array.from({ length: commits }, () =>
+      itemsOf(
+        distinct(Math.min(batch, keys), () => next(keys)),
+        round++,
+      ),
+    )
     const time = await timed(async () => {
-      for (const chosen of drawn) await subject.commit(chosen, round++, durable)
+      for (const items of drawn) await subject.commit(items, durable)
       await subject.flush()
     })
     const count = commits * Math.min(batch, keys)

@@ -12,10 +12,16 @@ import { TreeStore } from '@kvchain/node/store/treeStore'
 import { Tree as Urkel } from 'urkel'
 import { BenchError } from '../errors.js'
 
-/** A tree that is measured. Keys are numbers from 0 on; `round` makes each update another value. */
+/** What an update sets, as it comes to a tree: where the key stands, and what is kept for it. */
+export interface Item {
+  readonly path: Uint8Array
+  readonly digest: Uint8Array
+}
+
+/** A tree that is measured. */
 export interface Subject {
-  /** Sets the keys, all in one commit. It is on disk when this resolves, or else (not `durable`, where there is such a thing) once it is flushed. */
-  commit(keys: readonly number[], round: number, durable: boolean): Promise<void>
+  /** Sets the items, all in one commit. It is on disk when this resolves, or else (not `durable`, where there is such a thing) once it is flushed. */
+  commit(items: readonly Item[], durable: boolean): Promise<void>
   flush(): Promise<void>
   /** Opens again what was closed, with nothing in memory. */
   reopen(): Promise<void>
@@ -42,9 +48,14 @@ function number(key: number, round: number): Uint8Array {
   return bytes
 }
 
-/** Where a key stands in either tree. */
+/** Where a key stands in either tree. Keys are numbers from 0 on. */
 export function pathOf(key: number): Uint8Array {
   return sha256(number(key, 0).subarray(0, 4))
+}
+
+/** What sets the keys; `round` makes each update another value. Hashing keys and values is no part of a tree's work. */
+export function itemsOf(keys: readonly number[], round: number): Item[] {
+  return keys.map((key) => ({ path: pathOf(key), digest: sha256(number(key, round)) }))
 }
 
 const recordKey = new Uint8Array(33).fill(0x4c)
@@ -65,16 +76,15 @@ class KvchainTree implements Subject {
     return new KvchainTree(folder, cacheBytes, database, store, store.empty())
   }
 
-  async commit(keys: readonly number[], round: number, durable: boolean): Promise<void> {
+  async commit(items: readonly Item[], durable: boolean): Promise<void> {
     const batch = new Batch()
-    const changes = keys.map((key) => ({ path: pathOf(key), digest: sha256(number(key, round)) }))
-    for (const { path, digest } of changes) {
+    for (const { path, digest } of items) {
       // A batch copies: as a store's records, these are put together in the same place.
       recordKey.set(path, 1)
       record.set(digest)
       batch.put(recordKey, record)
     }
-    const tree = this.tree.update(changes)
+    const tree = this.tree.update(items)
     this.store.addPages(batch, tree)
     await this.database.write(batch, { sync: durable, behind: !durable })
     this.store.onCommitted(tree)
@@ -120,13 +130,13 @@ class UrkelTree implements Subject {
     return new UrkelTree(tree)
   }
 
-  async commit(keys: readonly number[], round: number): Promise<void> {
+  async commit(items: readonly Item[]): Promise<void> {
     const batch = this.tree.batch()
-    for (const key of keys) {
+    for (const { path, digest } of items) {
       // Urkel keeps the value itself: the record.
       const value = Buffer.alloc(RECORD_BYTES)
-      value.set(number(key, round))
-      await batch.insert(Buffer.from(pathOf(key)), value)
+      value.set(digest)
+      await batch.insert(Buffer.from(path.buffer, path.byteOffset, path.length), value)
     }
     await batch.commit()
   }

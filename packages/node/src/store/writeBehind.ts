@@ -5,8 +5,11 @@
 import type { Batch, BatchTarget } from './batch.js'
 import { type Change, ChangeIndex } from './changeIndex.js'
 
-/** Bytes of batches that wait. A block of a few dozen transactions changes some 100 KiB, pages of the state tree included. */
-const MAX_WAITING_BYTES = 4 << 20
+/**
+ * Bytes of batches that wait, and as many that are being written. A block of a few dozen transactions changes some 50 KiB, pages of the state tree included,
+ * and the more blocks wait, the more of these are changed again before they are written.
+ */
+const MAX_WAITING_BYTES = 24 << 20
 
 /** Writes changes all together; `sync` as of EngineBatch. */
 export type Flush = (replay: (target: BatchTarget) => void, sync: boolean) => Promise<void>

@@ -21,8 +21,10 @@ const MAX_ADDING = 128
 const MAX_ADDING_TRANSACTIONS = 16_384
 /** How often peers that were left alone are looked at again. */
 const LOOK_MS = 250
-/** Blocks this close to the goal, and every so many of the others, are on disk before the chain goes on. */
-const DURABLE_BLOCKS = 64
+/** Blocks this close to the goal are on disk before the chain goes on. */
+const DURABLE_LAST = 64
+/** And one in so many of the others: what a loss of power costs is fetched again. */
+const DURABLE_EVERY = 1_024
 
 export interface BodiesDeps extends BlameDeps {
   readonly runtime: Runtime
@@ -129,7 +131,7 @@ export class Bodies {
     const { chain, track } = this.deps
     const count = block.transactions.length
     const left = this.path.length - this.next
-    const durable = left <= DURABLE_BLOCKS || node.header.height % DURABLE_BLOCKS === 0
+    const durable = left <= DURABLE_LAST || node.header.height % DURABLE_EVERY === 0
     const after = this.turn
     this.adding.add(node)
     this.addingTransactions += count
