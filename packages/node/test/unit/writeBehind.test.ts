@@ -111,7 +111,7 @@ test('a close writes it', async () => {
 })
 
 test('enough of it goes by itself, whole', async () => {
-  const value = 'x'.repeat(100_000)
+  const value = 'x'.repeat(800_000)
   for (let n = 0; n < 100; n++) {
     await database.write(put(`${n}`, value).put(keyOf('last'), fromUtf8(`${n}`)), behind)
     expect(read(database, `${n}`)).toBe(value)
