@@ -13,7 +13,7 @@ import type { Batch, BatchTarget } from './batch.js'
 import type { Engine, EngineSnapshot } from './engine.js'
 import { type KeyRange, kindRange, type RecordKind } from './schema.js'
 import { unseal } from './seal.js'
-import { WriteBehind } from './writeBehind.js'
+import { MAX_WAITING_BYTES, WriteBehind } from './writeBehind.js'
 
 /** Why the operating system keeps a database from being opened that may well be whole. */
 const NOT_DAMAGE = /Permission denied|Read-only file system|No space left|Too many open files|Input\/output error/
@@ -28,6 +28,8 @@ export interface DatabaseOptions {
   /** Called for each damage that is found, before it is raised. */
   readonly onDamage?: (error: StoreError) => void
   readonly failpoints?: Failpoints
+  /** Bytes of batches that may stay in memory. MAX_WAITING_BYTES unless said otherwise. */
+  readonly maxWaitingBytes?: number
 }
 
 /** A record as it is stored, seal and all. */
@@ -58,7 +60,7 @@ export class Database extends BaseService {
   readonly failpoints: Failpoints
   /** Made at the start: it opens by itself as soon as it is made. */
   private level_: Engine | undefined
-  private readonly behind = new WriteBehind((replay, sync) => this.writeNow(replay, sync))
+  private readonly behind: WriteBehind
 
   constructor(
     private readonly location: string,
@@ -67,6 +69,8 @@ export class Database extends BaseService {
   ) {
     super('database', log)
     this.failpoints = options.failpoints ?? NO_FAILPOINTS
+    const maxBytes = options.maxWaitingBytes ?? MAX_WAITING_BYTES
+    this.behind = new WriteBehind((replay, sync) => this.writeNow(replay, sync), maxBytes)
   }
 
   private get level(): Engine {

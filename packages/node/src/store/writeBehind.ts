@@ -9,7 +9,7 @@ import { type Change, ChangeIndex } from './changeIndex.js'
  * Bytes of batches that wait, and as many that are being written. A block of a few dozen transactions changes some 50 KiB, pages of the state tree included,
  * and the more blocks wait, the more of these are changed again before they are written.
  */
-const MAX_WAITING_BYTES = 24 << 20
+export const MAX_WAITING_BYTES: number = 24 << 20
 
 /** Writes changes all together; `sync` as of EngineBatch. */
 export type Flush = (replay: (target: BatchTarget) => void, sync: boolean) => Promise<void>
@@ -34,7 +34,10 @@ export class WriteBehind {
   /** Why nothing can be written any more. */
   private failure: { readonly error: unknown } | undefined
 
-  constructor(private readonly flush: Flush) {}
+  constructor(
+    private readonly flush: Flush,
+    private readonly maxBytes: number,
+  ) {}
 
   /** Whether all that was handed in is on disk, or with the operating system. */
   get isEmpty(): boolean {
@@ -51,7 +54,7 @@ export class WriteBehind {
   async add(batch: Batch): Promise<void> {
     this.throwFailure()
     this.waiting.add(batch, false)
-    if (this.waiting.bytes < MAX_WAITING_BYTES) return
+    if (this.waiting.bytes < this.maxBytes) return
     // One is written while the next one fills.
     await this.running
     this.throwFailure()
