@@ -3,7 +3,6 @@
  * document are all made from it, so that they cannot disagree. Owns the types and the checks that follow from the table; not
  * the transport, and not what the methods do.
  */
-
 import { Compile, Settings } from '@kvchain/core/typebox'
 import type { Static } from 'typebox'
 import type { Validator } from 'typebox/compile'

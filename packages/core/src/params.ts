@@ -2,7 +2,6 @@
  * Networks: what every member must agree on (consensus) and what a member starts from (policy). Owns the schema of a network file
  * and the canonical bytes of the consensus part, which the genesis block commits to. (protocol.md section 10)
  */
-
 import type { Static } from 'typebox'
 import { AddressError, fromAddress } from './address.js'
 import { EMPTY_BLOCK_BYTES, OUTCOME_BYTES } from './block.js'
