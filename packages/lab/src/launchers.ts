@@ -48,11 +48,10 @@ function runProgram(launcher: string, args: readonly string[], options: CliOptio
     const child = spawn(process.execPath, [launcher, ...args], { env: cleanEnvironment() })
     keepInReach(child)
     let isLate = false
-    const kill = () => child.kill('SIGKILL')
     let cancel = timers.after(timeoutMs, () => {
       isLate = true
       child.kill('SIGTERM')
-      cancel = timers.after(GRACE_MS, kill)
+      cancel = timers.after(GRACE_MS, () => child.kill('SIGKILL'))
     })
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
