@@ -158,11 +158,12 @@ describe('a cut', () => {
       isClosed = true
     })
     far.resetAndDestroy()
-    // Others give up before anybody hears of them.
+    // Others give up before anybody hears of them: the link leaves them at once.
     for (let n = 0; n < 20; n++) {
       const other = dial()
       await once(other, 'connect')
-      other.destroy()
+      other.end()
+      await waitUntil(() => other.closed, { what: 'that the link leaves it' })
     }
     expect([isClosed, accepted.length]).toEqual([false, 1])
     links.healAll()

@@ -86,7 +86,6 @@ export class Line {
   private held = 0
   private lastMs = 0
   private arrived: () => void = () => {}
-  private ended = false
 
   /** Takes bytes from now on, as many as it may hold. */
   constructor(
@@ -105,11 +104,6 @@ export class Line {
     })
   }
 
-  /** Whether the source has nothing more to say. */
-  get isEnded(): boolean {
-    return this.ended
-  }
-
   /** Resolves when everything has arrived at the sink, or `signal` has aborted. */
   async carry(sink: Socket, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.arrived(), { once: true })
@@ -121,7 +115,6 @@ export class Line {
   }
 
   private take(what: Parcel['what'], length = 0): void {
-    this.ended ||= typeof what === 'string'
     // Nothing overtakes what was sent before.
     this.lastMs = Math.max(this.lastMs, this.link.arrivalMs(length, this.dice))
     this.queue.push({ what, atMs: this.lastMs })

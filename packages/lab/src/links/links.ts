@@ -27,6 +27,8 @@ interface Way {
 }
 
 const MAX_NODES = 64
+/** What a socket says when whoever dialled does not wait for an answer. */
+const GIVEN_UP = ['end', 'close']
 
 export class Links {
   private readonly links = new Map<string, Link>()
@@ -149,9 +151,12 @@ export class Links {
       const [there, back] = [this.link(way.from, way.to), this.link(way.to, way.from)]
       const line = new Line(there, this.dice(way.from, way.to, 0, ordinal), near)
       // Whoever dials over a cut link hears nothing, and the other side does not hear of it: never, if the dial is given up before.
+      const giveUp = () => connection.abort()
+      for (const event of GIVEN_UP) near.once(event, giveUp)
       for (const link of [there, back]) await link.passable(signal)
+      for (const event of GIVEN_UP) near.off(event, giveUp)
       const target = this.targets.get(way.to)
-      if (target === undefined || line.isEnded || signal.aborted) return
+      if (target === undefined || signal.aborted) return
       const far = connect({ ...target, allowHalfOpen: true, noDelay: true })
       far.on('error', () => {})
       sockets.push(far)
