@@ -68,6 +68,11 @@ export class UnixTransport implements Transport {
   }
 
   private connect(): Promise<Connection> {
+    // An attempt that began before this call may fail where one that begins now does not: a daemon has come up in between.
+    return this.connection?.catch(() => this.connectNow()) ?? this.connectNow()
+  }
+
+  private connectNow(): Promise<Connection> {
     if (this.closed) return Promise.reject(closedError())
     this.connection ??= this.open()
     return this.connection

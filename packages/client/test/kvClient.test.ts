@@ -173,8 +173,8 @@ async function impostor(onLine: (socket: Socket, line: string) => void): Promise
     socket.on('error', () => {})
     socket.on('data', (chunk) => onLine(socket, chunk.toString()))
   })
-  await new Promise<void>((resolve) => server.listen({ path }, resolve))
   closers.push(() => new Promise((resolve) => server.close(() => resolve())))
+  await new Promise<void>((resolve) => server.listen({ path }, resolve))
   return server
 }
 
@@ -305,6 +305,22 @@ describe('one connection', () => {
     await expect(client.balance()).rejects.toMatchObject({ code: expect.stringMatching(/no-daemon|connection-lost/) })
     await serve(makeHandlers())
     expect(await client.balance()).toMatchObject({ balance: 5 })
+  })
+
+  test('is not given up for a call because an attempt from before the call failed', async () => {
+    const transport = new UnixTransport({ path })
+    const call = () => transport.request({ method: 'coin_balance', params: {} })
+    const early = call()
+    const listening = impostor((socket, line) => {
+      for (const request of line.trim().split('\n')) {
+        socket.write(`{"jsonrpc":"2.0","id":${JSON.parse(request).id},"result":"here"}\n`)
+      }
+    })
+    closers.push(() => transport.close())
+    const late = [call(), call()]
+    await expect(early).rejects.toMatchObject({ code: 'no-daemon', data: { errno: 'ENOENT' } })
+    expect(await Promise.all(late)).toEqual(['here', 'here'])
+    await listening
   })
 })
 

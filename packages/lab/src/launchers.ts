@@ -40,6 +40,8 @@ export function runKvchain(args: readonly string[], options: CliOptions = {}): P
 
 /** Between telling a program to end and killing it. */
 const GRACE_MS = 15_000
+/** Of stderr, in the error of a program that does not end. */
+const QUOTED_CHARACTERS = 1_000
 const { timers } = systemRuntime()
 
 function runProgram(launcher: string, args: readonly string[], options: CliOptions): Promise<CliResult> {
@@ -63,9 +65,12 @@ function runProgram(launcher: string, args: readonly string[], options: CliOptio
     })
     child.once('close', (exitCode) => {
       cancel()
-      if (isLate) {
-        reject(new LabError('lab-timeout', `${launcher} ${args.join(' ')} did not end within ${timeoutMs / 1000} s`))
-      } else resolve({ exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() })
+      const result = { exitCode, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }
+      if (!isLate) resolve(result)
+      else {
+        const what = `${launcher} ${args.join(' ')} did not end within ${timeoutMs / 1000} s`
+        reject(new LabError('lab-timeout', `${what}; it last said: ${result.stderr.slice(-QUOTED_CHARACTERS)}`))
+      }
     })
     // A command that reads nothing may be gone before this arrives.
     child.stdin.on('error', () => {})

@@ -29,6 +29,13 @@ async function lab(args: readonly string[]) {
   return runKvchain(['lab', ...args], { timeoutMs: 110_000 })
 }
 
+/** The same for what must go well. */
+async function labWell(args: readonly string[]) {
+  const result = await lab(args)
+  expect(result.exitCode, result.stderr).toBe(0)
+  return result
+}
+
 async function readJson(out: string, name: string) {
   return JSON.parse(await readFile(join(out, `${name}.json`), 'utf8'))
 }
@@ -48,8 +55,7 @@ describe('noobcash', () => {
     await writeFile(join(files, 'transactions1.txt'), 'id0 1\nid0 2\nid0 3\nid0 4\nid0 5\n')
     const out = join(folder.path, 'noobcash')
     const size = ['--nodes', '2', '--capacity', '2', '--difficulty', '2']
-    const result = await lab(['noobcash', ...size, '--transactions', files, '--out', out])
-    expect(result).toMatchObject({ exitCode: 0 })
+    const result = await labWell(['noobcash', ...size, '--transactions', files, '--out', out])
     expect(result.stdout).toContain('Measured')
     const [row] = rowsOf(await readJson(out, 'noobcash'), 'noobcash')
     expect(row).toMatchObject({ nodes: 2, capacity: 2, difficulty: 2, 'went through': 9, refused: 1, failed: 0 })
@@ -103,7 +109,7 @@ describe('noobcash', () => {
 describe('speed', () => {
   test('times every call in every situation', async () => {
     const out = join(folder.path, 'speed')
-    expect(await lab(['speed', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    await labWell(['speed', '--quick', '--out', out])
     const json = await readJson(out, 'speed')
     const situations = (name: string, unit: string) =>
       rowsOf(json, name).map((row) => {
@@ -127,7 +133,7 @@ describe('speed', () => {
 describe('attack51', () => {
   test('with most of the hash power it succeeds, and nobody is left in the dark', async () => {
     const out = join(folder.path, 'attack51')
-    expect(await lab(['attack51', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    await labWell(['attack51', '--quick', '--out', out])
     const json = await readJson(out, 'attack51')
     expect(rowsOf(json, 'attack51')).toMatchObject([{ share: 0.8, trials: 1, succeeded: 1, 'expected %': 100 }])
     const [trial] = rowsOf(json, 'attack51-trials')
@@ -152,7 +158,7 @@ describe('attack51', () => {
 describe('faults', () => {
   test('nothing that was accepted is lost', async () => {
     const out = join(folder.path, 'faults')
-    expect(await lab(['faults', '--faults', 'crash,silence', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    await labWell(['faults', '--faults', 'crash,silence', '--quick', '--out', out])
     const rows = rowsOf(await readJson(out, 'faults'), 'faults')
     expect(rows.map(({ fault, victims, lost }) => [fault, victims, lost])).toEqual([
       ['crash of one', 1, 0],
@@ -166,7 +172,7 @@ describe('faults', () => {
 
   test('nor with a hostile program in the place of a daemon', async () => {
     const out = join(folder.path, 'faults-byzantine')
-    expect(await lab(['faults', '--faults', 'byzantine', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    await labWell(['faults', '--faults', 'byzantine', '--quick', '--out', out])
     const json = await readJson(out, 'faults')
     const rows = rowsOf(json, 'faults')
     expect(rows).toMatchObject([{ fault: 'byzantine, 1 of 3', victims: 1, lost: 0 }])
@@ -186,7 +192,7 @@ describe('faults', () => {
 describe('scale', () => {
   test('counts writes, the way of a block, and bytes', async () => {
     const out = join(folder.path, 'scale')
-    expect(await lab(['scale', '--quick', '--nodes', '3', '--out', out])).toMatchObject({ exitCode: 0 })
+    await labWell(['scale', '--quick', '--nodes', '3', '--out', out])
     const [row] = rowsOf(await readJson(out, 'scale'), 'scale')
     expect(row?.nodes).toBe(3)
     expect(Number(row?.['writes/s'])).toBeGreaterThan(0)
@@ -199,13 +205,13 @@ describe('simulated', () => {
     const pages = []
     for (const name of ['once', 'again']) {
       const out = join(folder.path, name)
-      expect(await lab(['stale', '--quick', '--seed', '3', '--out', out])).toMatchObject({ exitCode: 0 })
+      await labWell(['stale', '--quick', '--seed', '3', '--out', out])
       pages.push(await readFile(join(out, 'index.html'), 'utf8'))
     }
     expect(pages[0]).toBe(pages[1])
     expect(pages[0]).not.toContain('machine')
     const out = join(folder.path, 'byzantine')
-    expect(await lab(['faults', '--simulated', '--quick', '--out', out])).toMatchObject({ exitCode: 0 })
+    await labWell(['faults', '--simulated', '--quick', '--out', out])
     const rows = rowsOf(await readJson(out, 'faults'), 'faults')
     expect(rows.map(({ accepted, lost }) => [accepted, lost])).toEqual(Array.from({ length: 8 }, () => [60, 0]))
     const odd = await lab(['scale', '--simulated', '--nodes', '1001'])
