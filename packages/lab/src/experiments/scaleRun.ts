@@ -5,6 +5,7 @@
 import type { KvClient } from '@kvchain/client/kvClient'
 import { systemRuntime } from '@kvchain/node/runtime/runtime'
 import type { Cluster } from '../cluster.js'
+import { waitUntil } from '../wait.js'
 import { onCluster, writeOwnNetwork } from './laboratory.js'
 import type { Bench } from './report.js'
 
@@ -37,6 +38,9 @@ const LANES = 48
 const BEAT = 'beat'
 const BEAT_MS = 700
 const VALUE = 'x'.repeat(100)
+/** Before the load is measured. */
+const WARM_UP_MS = 2_000
+const PATIENCE_MS = 120_000
 const { clock, timers } = systemRuntime()
 
 /** One cluster after the other. */
@@ -65,7 +69,7 @@ export async function runScale({ nodes, seconds }: ScaleOptions, bench: Bench): 
 }
 
 async function measure(cluster: Cluster, nodes: number, phaseMs: number, signal: AbortSignal): Promise<ScaleResult> {
-  const idle = await counted(cluster, nodes, phaseMs, () => 0, signal)
+  const idle = await counted(cluster, nodes, phaseMs, undefined, signal)
   const ending = new AbortController()
   const load = new Load(cluster, ending.signal)
   const beats = new Beats(
@@ -73,9 +77,9 @@ async function measure(cluster: Cluster, nodes: number, phaseMs: number, signal:
     ending.signal,
   )
   try {
-    // Until the first blocks hold writes.
-    await timers.sleep(2_000, signal)
-    const busy = await counted(cluster, nodes, phaseMs, () => load.confirmed, signal)
+    await timers.sleep(WARM_UP_MS, signal)
+    if (load.confirmed === 0) await load.confirmsMore(signal)
+    const busy = await counted(cluster, nodes, phaseMs, load, signal)
     const writesPerSecond = busy.writes / busy.seconds
     const perNode = (bytes: number) => bytes / nodes / busy.seconds
     const idleBytesPerSecond = idle.bytes / nodes / idle.seconds
@@ -94,8 +98,9 @@ async function measure(cluster: Cluster, nodes: number, phaseMs: number, signal:
   }
 }
 
-/** Bytes over all links and writes, in so long. */
-async function counted(cluster: Cluster, nodes: number, forMs: number, writes: () => number, signal: AbortSignal) {
+/** Bytes over all links and writes, in so long, or longer, until a block had writes. */
+async function counted(cluster: Cluster, nodes: number, forMs: number, load: Load | undefined, signal: AbortSignal) {
+  const writes = () => load?.confirmed ?? 0
   const carried = () => {
     let bytes = 0
     for (let from = 0; from < nodes; from++) {
@@ -105,6 +110,7 @@ async function counted(cluster: Cluster, nodes: number, forMs: number, writes: (
   }
   const [startMs, startBytes, startWrites] = [clock.monotonicMs(), carried(), writes()]
   await timers.sleep(forMs, signal)
+  if (writes() === startWrites) await load?.confirmsMore(signal)
   const seconds = (clock.monotonicMs() - startMs) / 1_000
   return { seconds, bytes: carried() - startBytes, writes: writes() - startWrites }
 }
@@ -120,6 +126,12 @@ class Load {
       return this.write(client, `lane ${lane}`, signal)
     })
     this.ended = Promise.all(lanes)
+  }
+
+  /** Resolves when another write is in a block. Throws LabError `lab-timeout`. */
+  async confirmsMore(signal: AbortSignal): Promise<void> {
+    const before = this.confirmed
+    await waitUntil(() => this.confirmed > before, { what: 'a block with writes', timeoutMs: PATIENCE_MS, signal })
   }
 
   private async write(client: KvClient, key: string, signal: AbortSignal): Promise<void> {
