@@ -19,7 +19,7 @@ import { BaseService } from '../runtime/service.js'
 import type { PowSearcher } from './powPool.js'
 import { type Template, TemplateBuilder } from './template.js'
 
-/** off: never. always: whatever is there. pending: only while something is unconfirmed or unsettled. */
+/** off: never. always: whatever is there. pending: only while something can be confirmed, or is unsettled. */
 export type MiningMode = 'off' | 'always' | 'pending'
 
 export interface MinerOptions {
@@ -60,6 +60,8 @@ export class Miner extends BaseService {
   /** Calls off the search under way, or ends the wait. */
   private interrupt = new AbortController()
   private preparing: Promise<Template | undefined> | undefined
+  /** The last template without transactions. */
+  private barren: Pick<Template, 'parent' | 'arrivalCount'> | undefined
   private active_ = false
   private idle_ = false
 
@@ -106,8 +108,14 @@ export class Miner extends BaseService {
 
   private isWanted(): boolean {
     if (this.deps.isSyncing()) return false
-    if (this.options.mode === 'always' || this.deps.mempool.size > 0) return true
-    return this.hasUnsettledWrite() || this.deps.isAwaited()
+    if (this.options.mode === 'always' || this.deps.isAwaited() || this.hasUnsettledWrite()) return true
+    return this.deps.mempool.size > 0 && !this.isBarren()
+  }
+
+  /** Whether nothing in the pool can be in a block on this tip: nonces that do not follow on, fees that nobody can pay. They may wait for long. */
+  private isBarren(): boolean {
+    const { chain, mempool } = this.deps
+    return this.barren?.parent === chain.tip && this.barren.arrivalCount === mempool.arrivalCount
   }
 
   /** Whether one of the newest blocks, too young to be settled, holds transactions. */
@@ -123,6 +131,10 @@ export class Miner extends BaseService {
   private async mineOne(): Promise<void> {
     const template = await this.nextTemplate()
     if (template === undefined) return
+    if (template.transactions.length === 0) {
+      this.barren = template
+      if (!this.isWanted()) return
+    }
     const cancelRefresh = this.refreshOnArrival(template)
     this.active_ = true
     try {

@@ -81,6 +81,18 @@ test('pending: a client that waits for more confirmations gets them', async () =
   await until(() => made.ledger.chain.tip.header.height >= 8)
 })
 
+test('pending: what cannot be in a block makes none, and is in one when it can be', async () => {
+  const { ledger, miner } = await rig('pending')
+  await miner.start()
+  // The nonce before is missing.
+  await ledger.pool(ledger.put('later', 'v', { from: 1, nonce: 1 }))
+  // Far longer than a block takes: it looks again and again in that time.
+  await ledger.runtime.timers.sleep(1_500)
+  expect([miner.active, ledger.chain.tip.header.height]).toEqual([false, 0])
+  await ledger.pool(ledger.put('sooner', 'v', { from: 1, nonce: 0 }))
+  await until(() => ledger.get('later') === 'v')
+})
+
 test('nothing is mined while better blocks are being fetched', async () => {
   const made = await rig('always')
   made.syncing = true
