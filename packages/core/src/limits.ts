@@ -11,9 +11,10 @@ export const MAX_KEY_BYTES = 512
 export const MAX_OPERATIONS = 1_000
 /** Accounts that one entry may list as writers. Each costs 32 bytes in every later version of the entry. */
 export const MAX_WRITERS = 64
-/** Ceilings for the network parameters: bytes of a value, of a transaction, of a block. */
+/** Bytes that an encoded value can have. */
 export const MAX_VALUE_BYTES: number = 1 << 20
-export const MAX_TRANSACTION_BYTES: number = 2 << 20
+/** Ceilings for the network parameters: bytes of a transaction, which has to go into one gossip message, and of a block. */
+export const MAX_TRANSACTION_BYTES = 999_996
 export const MAX_BLOCK_BYTES: number = 16 << 20
 /** Transactions in one block, whatever its bytes. */
 export const MAX_BLOCK_TRANSACTIONS = 100_000

@@ -8,13 +8,7 @@ import { EMPTY_BLOCK_BYTES, OUTCOME_BYTES } from './block.js'
 import { fromHex, fromUtf8, toBigInt } from './bytes.js'
 import { encodeWith } from './codec.js'
 import { KvError } from './errors.js'
-import {
-  MAX_BLOCK_BYTES,
-  MAX_BLOCK_TRANSACTIONS,
-  MAX_INTEGER,
-  MAX_TRANSACTION_BYTES,
-  MAX_VALUE_BYTES,
-} from './limits.js'
+import { MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_INTEGER, MAX_TRANSACTION_BYTES } from './limits.js'
 import { Compile, Type } from './typebox.js'
 
 export type NetworkErrorCode =
@@ -52,7 +46,7 @@ const ConsensusSchema = Type.Object(
     ),
     solveTimeClampBlocks: Count(1, 100_000, 'A solve time counts for at most this many intervals, either way.'),
     maxFutureMs: Count(0, 86_400_000, 'How far a timestamp may lie ahead of the clock of whoever checks it.'),
-    maxValueBytes: Count(1, MAX_VALUE_BYTES, 'Bytes of one value.'),
+    maxValueBytes: Count(1, MAX_TRANSACTION_BYTES - 1, 'Bytes of one value.'),
     maxTransactionBytes: Count(256, MAX_TRANSACTION_BYTES, 'Bytes of one transaction, payloads included.'),
     maxBlockBytes: Count(1024, MAX_BLOCK_BYTES, 'Bytes of one block, payloads included.'),
     maxTransactions: Count(1, MAX_BLOCK_TRANSACTIONS, 'Transactions in one block.'),

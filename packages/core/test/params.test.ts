@@ -15,8 +15,8 @@ const bounds: Record<string, readonly [number, number]> = {
   targetWindowBlocks: [1, 100_000],
   solveTimeClampBlocks: [1, 100_000],
   maxFutureMs: [0, 86_400_000],
-  maxValueBytes: [1, 1_048_576],
-  maxTransactionBytes: [256, 2_097_152],
+  maxValueBytes: [1, 999_995],
+  maxTransactionBytes: [256, 999_996],
   maxBlockBytes: [1_024, 16_777_216],
   maxTransactions: [1, 100_000],
   minFeePerByte: [0, 1_000_000],
@@ -28,7 +28,7 @@ function wide(field: string, value: number): Record<string, unknown> {
   const order = ['maxValueBytes', 'maxTransactionBytes', 'maxBlockBytes']
   const at = order.indexOf(field)
   const low = [1, 256, 1_024]
-  const high = [1_048_576, 2_097_152, 16_777_216]
+  const high = [999_995, 999_996, 16_777_216]
   return Object.fromEntries(order.map((name, i) => [name, i === at ? value : i < at ? low[i] : high[i]]))
 }
 

@@ -3,11 +3,11 @@ import { fromBigInt, toBigInt } from '@kvchain/core/bytes'
 import { decodeAll, encodeWith, type Reader } from '@kvchain/core/codec'
 import type { Sha256 } from '@kvchain/core/hash'
 import { HEADER_BYTES, type Header, readHeader, writeHeader } from '@kvchain/core/header'
-import { MAX_BLOCK_BYTES } from '@kvchain/core/limits'
+import { MAX_BLOCK_BYTES, MAX_TRANSACTION_BYTES } from '@kvchain/core/limits'
 import { readTransaction, type Transaction, transactionSize, writeTransaction } from '@kvchain/core/transaction'
 
-/** The largest gossip message. One frame over 4 MiB would end the stream that carries it, silently and for good. */
-export const MAX_GOSSIP_BYTES = 1_000_000
+/** The largest gossip message: room for the largest transaction that a network may allow, packed. One frame over 4 MiB would end the stream that carries it, silently and for good. */
+export const MAX_GOSSIP_BYTES: number = 4 + MAX_TRANSACTION_BYTES
 /** Transactions in one packed message or answer. */
 export const MAX_PACKED = 10_000
 export const MAX_LOCATOR = 96

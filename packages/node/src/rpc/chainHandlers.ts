@@ -3,7 +3,7 @@ import type { Handlers, Result } from '@kvchain/client/contract'
 import { fromAddress, toAddress } from '@kvchain/core/address'
 import { blockSize } from '@kvchain/core/block'
 import { toMapKey } from '@kvchain/core/bytes'
-import { checkSignature } from '@kvchain/core/checks'
+import { checkSignature, checkTransaction } from '@kvchain/core/checks'
 import { decodeTransaction, type Operation, type Transaction } from '@kvchain/core/transaction'
 import type { ChainNode } from '../chain/headerTree.js'
 import { sha256, verifySignature } from '../crypto/sodium.js'
@@ -47,6 +47,7 @@ export function chainHandlers(
       const { status } = await chain.steady(() => readStatus(context, hex(transaction.txid)))
       if (status === 'pending' || status === 'confirmed' || status === 'failed')
         return writer.known(transaction, status)
+      checkTransaction(chain.params, sha256, transaction)
       checkSignature(verifySignature, transaction)
       return writer.submit(transaction)
     },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { CodecError } from '@kvchain/core/codec'
 import { encodeHeader } from '@kvchain/core/header'
-import type { Transaction } from '@kvchain/core/transaction'
+import { type Transaction, transactionSize } from '@kvchain/core/transaction'
 import { sha256 } from '@kvchain/node/crypto/sodium'
 import { decodeAnnouncement, encodeAnnouncement, SALT_BYTES, shortIdsOf } from '@kvchain/node/net/announcement'
 import {
@@ -18,6 +18,7 @@ import {
   encodeHeaders,
   encodePacked,
   encodeStatus,
+  MAX_GOSSIP_BYTES,
   MAX_PACKED,
   takeWithin,
 } from '@kvchain/node/net/messages'
@@ -37,6 +38,13 @@ beforeAll(async () => {
 })
 
 afterAll(() => a.close())
+
+test('the largest transaction that a network may allow goes into a gossip message', () => {
+  const small = a.put('k', '', { from: 1, nonce: 0 })
+  const largest = a.put('k', 'x'.repeat(999_996 - transactionSize(small)), { from: 1, nonce: 0 })
+  expect(transactionSize(largest)).toBe(999_996)
+  expect(encodePacked([largest])).toHaveLength(MAX_GOSSIP_BYTES)
+})
 
 async function samples(): Promise<[string, Uint8Array, (bytes: Uint8Array) => unknown][]> {
   const block = await a.solve()

@@ -9,7 +9,7 @@
 import type { Params, Result } from '@kvchain/client/contract'
 import { toHex } from '@kvchain/core/bytes'
 import { reversalProbability } from '@kvchain/core/certainty'
-import { encodeTransaction } from '@kvchain/core/transaction'
+import { encodeTransaction, type Transaction } from '@kvchain/core/transaction'
 import type { ReorgWatch } from '@kvchain/node/chain/reorgWatch'
 import { hex } from '@kvchain/node/runtime/hex'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -421,6 +421,18 @@ describe('the life of a transaction', () => {
     const last = rpc.tx_follow({ txid, seen: included.state }, never)
     await ledger.mine()
     expect(await last).toMatchObject({ status: 'confirmed', settled: true, final: true })
+  })
+
+  test('what breaks several rules is refused by the first of them', async () => {
+    const { ledger, rpc } = await start()
+    const [good, other] = ['v', 'w'].map((value) => ledger.put('k', value, { from: 1, nonce: 0 }))
+    if (good === undefined || other === undefined) throw new Error('two were made')
+    const { signature, values } = other
+    const submit = (spoilt: Partial<Transaction>) =>
+      rpc.tx_submit({ transaction: toHex(encodeTransaction({ ...good, ...spoilt })) }, never)
+    await expect(submit({ signature, values })).rejects.toMatchObject({ code: 'tx-value-digest' })
+    await expect(submit({ signature })).rejects.toMatchObject({ code: 'tx-signature' })
+    expect(await rpc.tx_pending({}, never)).toMatchObject({ count: 0 })
   })
 
   test('reorged out and back; replaced; a failure with operation and reason', async () => {
