@@ -71,7 +71,7 @@ export function errorJson(error: unknown): string {
       name: errorName(error),
       ...(error instanceof RpcError ? { code: error.rpcCode } : {}),
       message: errorMessage(error),
-      data: error instanceof KvError ? error.data : {},
+      data: errorData(error),
       exitCode: exitCodeFor(error),
     },
   })
@@ -80,6 +80,14 @@ export function errorJson(error: unknown): string {
 function errorMessage(error: unknown): string {
   if (error instanceof CommanderError) return parserMessage(error)
   return error instanceof Error ? error.message : String(error)
+}
+
+/** With the code and the data of what it was made of, such as the field of a network file. */
+function errorData(error: unknown): Readonly<Record<string, unknown>> {
+  if (!(error instanceof KvError)) return {}
+  const { cause, data } = error
+  const isOwn = error instanceof ClientError || error instanceof RpcError || !(cause instanceof KvError)
+  return isOwn ? data : { rule: cause.code, ...cause.data, ...data }
 }
 
 function errorName(error: unknown): string {

@@ -112,6 +112,12 @@ describe('verify', () => {
     expectOneLine(await verify(bytes, '--network', 'lan'), /another network, which calls itself story/)
     expectOneLine(await verify(bytes, '--genesis', HASH), /another network/)
     expectOneLine(await verify(bytes, '--network', 'nowhere'), /no network nowhere/)
+    const consensus = { ...json.consensus, maxTransactions: 0 }
+    await writeFile(join(home, 'spoilt.json'), JSON.stringify({ ...json, consensus }))
+    const spoilt = await verify(bytes, '--json', '--network', 'spoilt.json')
+    expect(JSON.parse(spoilt.err)).toMatchObject({
+      error: { name: 'failed', data: { rule: 'network-schema', path: '/consensus/maxTransactions' } },
+    })
   })
 
   test('is for machines too, and reads standard input', async () => {

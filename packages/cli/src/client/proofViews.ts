@@ -85,7 +85,9 @@ function proven(report: ProofReport, genesis: GenesisCheck): string {
 
 function notProven({ fullChain, tip }: ProofReport): string {
   const lines = [
-    ...(fullChain ? [] : ['That these blocks descend from that genesis: prove it with --from-genesis.']),
+    ...(fullChain
+      ? []
+      : ['That these blocks descend from that genesis, or are of that network at all: prove it with --from-genesis.']),
     `That there is no better chain: compare block ${tip.height} with what others have. Nothing is known of what came after it.`,
     'That miners carried the transactions out rightly: they stake the work on it, and so does everyone who builds on a block.',
   ]
