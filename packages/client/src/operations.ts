@@ -7,7 +7,7 @@ import { fromAddress } from '@kvchain/core/address'
 import { compareBytes, fromHex } from '@kvchain/core/bytes'
 import { assert } from '@kvchain/core/errors'
 import type { Sha256 } from '@kvchain/core/hash'
-import { MAX_KEY_BYTES } from '@kvchain/core/limits'
+import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from '@kvchain/core/limits'
 import {
   type AccessChange as CoreAccess,
   type Expectation,
@@ -94,6 +94,9 @@ export function parseKey(params: { readonly key: string; readonly keyEncoding?: 
 export function parseValue(params: { readonly value: string; readonly encoding?: ValueEncoding }): Uint8Array {
   const value = decodeText(params.value, params.encoding ?? 'utf8')
   if (value === undefined) throw badParam('value', `is not ${params.encoding ?? 'utf8'}`)
+  if (value.length > MAX_VALUE_BYTES) {
+    throw badParam('value', `has at most ${MAX_VALUE_BYTES} bytes on any network, it has ${value.length}`)
+  }
   return value
 }
 

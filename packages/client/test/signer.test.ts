@@ -92,6 +92,7 @@ describe('operations', () => {
     ['key', { key: 'zz', keyEncoding: 'hex', value: '' }],
     ['key', { key: 'é'.repeat(257), value: '' }],
     ['value', { key: 'k', value: '?', encoding: 'base64' }],
+    ['value', { key: 'k', value: 'x'.repeat((1 << 20) + 1) }],
   ] as const)('a %s that is none', (field, params) => {
     expect(() => parse('kv_put', params)).toThrow(expect.objectContaining({ code: 'bad-params', data: { field } }))
   })

@@ -78,6 +78,6 @@ function reportText({ height, keys, accounts, transactions, problems }: CheckRep
 }
 
 function rebuiltText({ height, bestHeight }: Rebuilt): string {
-  const missing = `blocks ${height + 1} to ${bestHeight} are lost here; peers give them at the next start\n`
+  const missing = `blocks ${height + 1} to ${bestHeight} are missing here, or break a rule: peers give the true ones at the next start\n`
   return `the database is new, at height ${height}\n${bestHeight > height ? missing : ''}`
 }

@@ -68,7 +68,8 @@ export class TreeStore implements TreeSource {
     try {
       const tree = await this.openPages()
       if (equalBytes(tree.root, root)) return tree
-      this.log.warn({}, 'the pages of the state tree are not of the tip: making them anew')
+      if (equalBytes(tree.root, this.empty().root)) this.log.info({}, 'the state tree has no pages yet: making them')
+      else this.log.warn({}, 'the pages of the state tree are not of the tip: making them anew')
     } catch (error) {
       const isDamage =
         error instanceof AssertionError || (error instanceof StoreError && error.code === 'store-corrupt')
