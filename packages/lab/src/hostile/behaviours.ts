@@ -33,7 +33,7 @@ const PACK = 50
 /** Questions that the honest one has open at a time: fewer than anybody may have. */
 const HONEST_AT_ONCE = 8
 const FLUSH_TIMEOUT_MS = 5_000
-const TOPICS_AT_ONCE = 10_000
+const TOPICS_ON_A_STREAM = 10_000
 const never = () => new Promise<never>(() => {})
 
 function flipped(bytes: Uint8Array): Uint8Array {
@@ -79,23 +79,21 @@ const oversized: Behaviour = async (attacker, act) => {
   })
 }
 
-/** Subscriptions to topics that nobody has heard of: half of them few in a frame, as is allowed, then more than may be. */
+/** Subscriptions to topics that nobody has heard of: on one stream few in a frame, as is allowed, on the next more than may be. */
 const subscriptions: Behaviour = async (attacker, { count = Number.POSITIVE_INFINITY }) => {
   let topics = 0
   const frame = (length: number) =>
     attacker.gossipFrame({
       topics: Array.from({ length }, (_, i) => `/kvchain/nobody/${topics + i}-${'x'.repeat(32)}`),
     })
-  for (const perFrame of [16, 1_000]) {
-    const end = topics + count / 2
-    while (topics < end && (await attacker.isIn())) {
-      const stream = await attacker.open(attacker.targets[0] ?? '', 'gossip').catch(() => undefined)
-      if (stream === undefined) await attacker.sleep(50)
-      // Not all at once: what is in the buffer when it is hung up on never arrives.
-      const pause = Math.min(end, topics + TOPICS_AT_ONCE)
-      while (stream !== undefined && topics < pause && (await send(stream, frame(perFrame)))) topics += perFrame
-      await stream?.close({ signal: AbortSignal.timeout(FLUSH_TIMEOUT_MS) }).catch(() => {})
-    }
+  for (let streams = 0; topics < count && (await attacker.isIn()); streams++) {
+    const stream = await attacker.open(attacker.targets[0] ?? '', 'gossip').catch(() => undefined)
+    if (stream === undefined) await attacker.sleep(50)
+    const perFrame = streams % 2 === 0 ? 16 : 1_000
+    // Not all at once: what is in the buffer when it is hung up on never arrives.
+    const end = Math.min(count, topics + TOPICS_ON_A_STREAM)
+    while (stream !== undefined && topics < end && (await send(stream, frame(perFrame)))) topics += perFrame
+    await stream?.close({ signal: AbortSignal.timeout(FLUSH_TIMEOUT_MS) }).catch(() => {})
   }
   attacker.count('sent', topics)
 }
