@@ -40,6 +40,11 @@ import {
 import { decodeText, encodeText } from './text.js'
 import type { CallOptions, Transport } from './transport.js'
 
+export interface RawOptions extends CallOptions {
+  /** With the bytes themselves, in hex. */
+  readonly raw?: boolean | undefined
+}
+
 export interface TermOptions extends CallOptions {
   readonly fee?: number
   /** Blocks: in none of the next so many, and the write expires. Without end when left out. */
@@ -353,14 +358,14 @@ export class KvClient {
    * @example
    * await client.block(0) // genesis
    */
-  block(which?: number | string, options: CallOptions = {}): Promise<ChainBlock> {
-    const params = which === undefined ? {} : typeof which === 'number' ? { height: which } : { hash: which }
-    return this.call('chain_block', params, options)
+  block(which?: number | string, { raw, ...options }: RawOptions = {}): Promise<ChainBlock> {
+    const place = which === undefined ? {} : typeof which === 'number' ? { height: which } : { hash: which }
+    return this.call('chain_block', { ...place, ...(raw === undefined ? {} : { raw }) }, options)
   }
 
   /** A transaction with its operations and where it is in its life. */
-  tx(txid: string, options: CallOptions = {}): Promise<TxDetail> {
-    return this.call('tx_get', { txid }, options)
+  tx(txid: string, { raw, ...options }: RawOptions = {}): Promise<TxDetail> {
+    return this.call('tx_get', { txid, ...(raw === undefined ? {} : { raw }) }, options)
   }
 
   /**

@@ -116,7 +116,7 @@ describe('parameters', () => {
     ['kv_get', { key: 'k', height: -1 }, 'height', 'height must be at least 0'],
     ['kv_prove', { key: 'k', history: 'yes' }, 'history', 'history must be true or false'],
     ['chain_headers', { from: 0, count: 16_385 }, 'count', 'count must be at most 16384'],
-    ['chain_block', { height: 1, hash: HASH }, '', 'params must have at most 1 field(s)'],
+    ['chain_block', { height: 1, raw: 'yes' }, 'raw', 'raw must be true or false'],
     ['kv_batch', { operations: [{ op: 'increment', key: 'k' }] }, 'operations.0', 'operations.0 has none of its forms'],
     [
       'kv_put',

@@ -12,7 +12,7 @@ import type { Command } from 'commander'
 import { CliError, usageError } from '../exits.js'
 import { parseCount } from '../parsing.js'
 import { print, printLine, remark } from '../terminal.js'
-import { HASH, showTransaction } from './reads.js'
+import { HASH, type RawFlag, showTransaction } from './reads.js'
 import { ask, type GlobalOptions, MAX_HEIGHT, withKey } from './session.js'
 import { type KeyOptions, keyParams, ownKey } from './values.js'
 import { eventLine, stateLine } from './views.js'
@@ -56,10 +56,12 @@ export function addFollowing(program: Command): void {
   program
     .command('tx <TXID>')
     .description('a transaction, and what became of it')
+    .option('--raw', 'its bytes, in hex')
     .option('--follow', 'a line for each state of its life, until it is settled or dropped')
     .action(async (txid: string, _options: object, command: Command) => {
-      const options: GlobalOptions & { follow?: true } = command.optsWithGlobals()
+      const options: GlobalOptions & RawFlag & { follow?: true } = command.optsWithGlobals()
       if (!HASH.test(txid)) throw usageError('TXID has 64 lower-case hex digits')
+      if (options.follow && options.raw) throw usageError('--raw does not go with --follow')
       if (options.follow) await follow(txid, options)
       else await ask(options, (client) => showTransaction(client, txid, options))
     })

@@ -21,11 +21,16 @@ import {
   feeView,
   historyView,
   pendingView,
+  rawView,
   scanHead,
   scanRows,
   txStatusView,
   txView,
 } from './views.js'
+
+export interface RawFlag {
+  readonly raw?: true
+}
 
 interface GetFlags {
   readonly at?: string
@@ -94,11 +99,13 @@ export function addReads(program: Command): void {
   program
     .command('block [HEIGHT|HASH]')
     .description('a block, by default the newest')
+    .option('--raw', 'its bytes, in hex')
     .action(async (which: string | undefined, _options: object, command: Command) => {
-      const options: GlobalOptions = command.optsWithGlobals()
+      const options: GlobalOptions & RawFlag = command.optsWithGlobals()
       const place =
         which === undefined || HASH.test(which) ? which : parseCount(which, 'HEIGHT (or a 64-digit HASH)', 0)
-      show(options, await ask(options, (client) => client.block(place)), blockView)
+      const { raw } = options
+      show(options, await ask(options, (client) => client.block(place, { raw })), raw ? rawView : blockView)
     })
 }
 
@@ -194,11 +201,12 @@ function choiceParams({ at, minConf, pending, attacker }: GetFlags) {
 }
 
 /** Of a transaction that was dropped, the daemon may know the fate alone. */
-export async function showTransaction(client: KvClient, txid: string, options: GlobalOptions): Promise<void> {
+export async function showTransaction(client: KvClient, txid: string, options: GlobalOptions & RawFlag): Promise<void> {
+  const { raw } = options
   try {
-    show(options, await client.tx(txid), txView)
+    show(options, await client.tx(txid, { raw }), raw ? rawView : txView)
   } catch (error) {
-    if (!(error instanceof RpcError) || error.code !== 'not-found') throw error
+    if (!(error instanceof RpcError) || error.code !== 'not-found' || raw) throw error
     const status = await client.call('tx_status', { txid })
     if (status.status === 'unknown') throw error
     show(options, status, txStatusView)

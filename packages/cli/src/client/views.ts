@@ -212,6 +212,11 @@ export function balanceView(balance: Result<'coin_balance'>): string {
   ])
 }
 
+/** The bytes, for programs. */
+export function rawView({ raw = '' }: { readonly raw?: string }): string {
+  return `${raw}\n`
+}
+
 export function blockView(block: Result<'chain_block'>): string {
   const fields = fieldLines([
     ['block', block.hash],

@@ -6,11 +6,13 @@ import {
   Count,
   closed,
   Hash,
+  HexBytes,
   HexNumber,
   keyFields,
   type MethodSpec,
   Outcome,
   Positive,
+  Raw,
   Tip,
 } from './schemas.js'
 
@@ -32,6 +34,7 @@ export const ChainBlock = closed({
   onMainChain: Type.Boolean(),
   size: Type.Integer({ minimum: 0, description: 'bytes' }),
   transactions: Type.Array(BlockTransaction),
+  raw: Type.Optional(HexBytes),
 })
 export type ChainBlock = Static<typeof ChainBlock>
 
@@ -76,11 +79,9 @@ export const chainMethods = {
   },
   chain_block: {
     summary: 'A block by height or by hash; the tip when neither is given.',
-    params: closed(
-      { height: Type.Optional(Count), hash: Type.Optional(Hash) },
-      { maxProperties: 1, description: 'one of height and hash, or neither' },
-    ),
+    help: 'One of height and hash, or neither. With `raw`: the block bytes (section 5), with the values that are still kept. If they are more than an answer holds: chain_headers, and tx_get with `raw` for each transaction.',
+    params: closed({ height: Type.Optional(Count), hash: Type.Optional(Hash), raw: Type.Optional(Raw) }),
     result: ChainBlock,
-    errors: ['not-found', 'unavailable'],
+    errors: ['not-found', 'refused', 'unavailable'],
   },
 } as const satisfies Record<string, MethodSpec>

@@ -38,6 +38,8 @@ export const PATTERN_HELP: Readonly<Record<string, string>> = {
 
 /** 32 bytes: a block hash, a txid, a digest, a root, a target. */
 export const Hash = Type.String({ pattern: HASH_PATTERN, description: '32 bytes, 64 lower-case hex digits' })
+/** Of a parameter: the bytes are wanted too. */
+export const Raw = Type.Boolean({ description: 'true: the answer has the bytes too' })
 export const HexBytes = Type.String({ pattern: BYTES_PATTERN, description: 'bytes in lower-case hex' })
 export const HexNumber = Type.String({ pattern: NUMBER_PATTERN, description: 'a big number in lower-case hex' })
 /** Padded, of the standard alphabet. */

@@ -14,6 +14,7 @@ import {
   type MethodSpec,
   Outcome,
   Positive,
+  Raw,
   Receipt,
 } from './schemas.js'
 
@@ -85,6 +86,7 @@ export const TxDetail = closed({
   fee: Count,
   validUntil: Type.Optional(Positive),
   operations: Type.Array(TxOperation),
+  raw: Type.Optional(HexBytes),
   ...statusFields,
 })
 export type TxDetail = Static<typeof TxDetail>
@@ -152,7 +154,8 @@ export const txMethods = {
   },
   tx_get: {
     summary: 'A transaction with its operations.',
-    params: closed({ txid: Hash }),
+    help: 'With `raw`: its bytes (section 4), signature and all, with its values if they are still kept.',
+    params: closed({ txid: Hash, raw: Type.Optional(Raw) }),
     result: TxDetail,
     errors: ['not-found', 'unavailable'],
   },

@@ -124,6 +124,17 @@ describe('typed', () => {
     expect(await done(['reorgs', '--limit', '1'])).toMatch(/no reorgs|^reorg/)
   })
 
+  test('the bytes of a transaction and of its block', async () => {
+    const { txid } = JSON.parse(await done(['put', 'bytes', 'v', '--wait', '--json']))
+    const { height, raw } = JSON.parse(await done(['tx', txid, '--raw', '--json']))
+    expect(await done(['tx', txid, '--raw'])).toBe(`${raw}\n`)
+    expect(await done(['block', String(height), '--raw'])).toMatch(new RegExp(`^[0-9a-f]+${raw}[0-9a-f]+\n$`))
+    expect(await done(['submit', raw])).toContain(txid)
+    expect(await daemon.cli(['tx', txid, '--raw', '--follow'])).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(await daemon.cli(['block', '99999999', '--raw'])).toMatchObject({ exitCode: 3, stdout: '' })
+    expect(await daemon.cli(['tx', '0'.repeat(64), '--raw'])).toMatchObject({ exitCode: 3, stdout: '' })
+  })
+
   test('a transaction, line by line', async () => {
     const { txid } = JSON.parse(await done(['put', 'followed', 'v', '--json']))
     const lines = (await done(['tx', txid, '--follow', '--timeout', '60'])).trim().split('\n')

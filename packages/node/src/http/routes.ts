@@ -139,7 +139,7 @@ export const ROUTES: readonly Route[] = [
     kind: 'block',
     method: 'chain_block',
     summary: 'A block by height or by hash, or the tip.',
-    params: [],
+    params: ['raw'],
     extras: { block: { schema: { type: 'string' }, description: 'tip, a height, or a hash' } },
   },
   {
@@ -175,7 +175,7 @@ export const ROUTES: readonly Route[] = [
     method: 'tx_pending',
     params: ['sender', 'limit'],
   },
-  { id: 'tx_get', verb: 'GET', path: '/v1/tx/{txid}', kind: 'plain', method: 'tx_get', params: ['txid'] },
+  { id: 'tx_get', verb: 'GET', path: '/v1/tx/{txid}', kind: 'plain', method: 'tx_get', params: ['txid', 'raw'] },
   {
     id: 'tx_status',
     verb: 'GET',

@@ -1,16 +1,16 @@
 /** The chain and transaction methods. */
 import type { Handlers, Result } from '@kvchain/client/contract'
 import { fromAddress, toAddress } from '@kvchain/core/address'
-import { blockSize } from '@kvchain/core/block'
+import { blockSize, encodeBlock } from '@kvchain/core/block'
 import { toMapKey } from '@kvchain/core/bytes'
 import { checkSignature, checkTransaction } from '@kvchain/core/checks'
-import { decodeTransaction, type Operation, type Transaction } from '@kvchain/core/transaction'
+import { decodeTransaction, encodeTransaction, type Operation, type Transaction } from '@kvchain/core/transaction'
 import type { ChainNode } from '../chain/headerTree.js'
 import { sha256, verifySignature } from '../crypto/sodium.js'
 import { hex, unhex } from '../runtime/hex.js'
 import type { LostVersion, ReorgLog } from '../store/reorgLog.js'
 import { AnswerError } from './answers.js'
-import { accessText, expectText, keyText, type ReadContext, valueText } from './context.js'
+import { accessText, expectText, invalid, keyText, type ReadContext, valueText } from './context.js'
 import { readStatus, type StatusContext, type TxWaiter } from './txStatus.js'
 import type { Writer } from './writer.js'
 
@@ -64,7 +64,7 @@ export function chainHandlers(
       return waiter.follow(txid, seen, timeoutMs, signal)
     },
 
-    async tx_get({ txid }) {
+    async tx_get({ txid, raw }) {
       await chain.consistent()
       const transaction = findTransaction(context, txid)
       if (transaction === undefined) throw new AnswerError('not-found', 'no such transaction')
@@ -76,6 +76,7 @@ export function chainHandlers(
         fee,
         ...(validUntil === 0 ? {} : { validUntil }),
         operations: operationsText(operations, transaction, prefix),
+        ...(raw === true ? { raw: hex(encodeTransaction(transaction)) } : {}),
       }
     },
 
@@ -90,10 +91,11 @@ export function chainHandlers(
       return tipText(chain.tip)
     },
 
-    async chain_block({ height, hash }) {
+    async chain_block({ height, hash, raw }) {
+      if (height !== undefined && hash !== undefined) throw invalid('height', 'and hash exclude one another')
       await chain.consistent()
       const node = hash === undefined ? chain.nodeAt(height ?? chain.tip.header.height) : chain.tree.get(unhex(hash))
-      const transactions = node && chain.store.body(node.hash)
+      const transactions = node && (raw === true ? chain.store.bodyWithValues(node.hash) : chain.store.body(node.hash))
       if (node === undefined || transactions === undefined) throw new AnswerError('not-found', 'no such block')
       const { header } = node
       const onMainChain = chain.isMain(node)
@@ -117,6 +119,7 @@ export function chainHandlers(
           outcome,
           operations: transaction.body.operations.length,
         })),
+        ...(raw === true ? { raw: hex(encodeBlock({ header, transactions })) } : {}),
       }
     },
   }

@@ -7,11 +7,14 @@
  * 5. the life of a transaction; sending again; the record of reorgs.
  */
 import type { Params, Result } from '@kvchain/client/contract'
+import { blockSize, decodeBlock } from '@kvchain/core/block'
 import { toHex } from '@kvchain/core/bytes'
 import { reversalProbability } from '@kvchain/core/certainty'
+import { headerHash } from '@kvchain/core/header'
 import { encodeTransaction, type Transaction } from '@kvchain/core/transaction'
 import type { ReorgWatch } from '@kvchain/node/chain/reorgWatch'
-import { hex } from '@kvchain/node/runtime/hex'
+import { sha256 } from '@kvchain/node/crypto/sodium'
+import { hex, unhex } from '@kvchain/node/runtime/hex'
 import { afterEach, describe, expect, test } from 'vitest'
 import { easyNetwork, TestLedger } from '../helpers/ledger.js'
 import { never, type Surface, surfaceOf } from '../helpers/surface.js'
@@ -421,6 +424,24 @@ describe('the life of a transaction', () => {
     const last = rpc.tx_follow({ txid, seen: included.state }, never)
     await ledger.mine()
     expect(await last).toMatchObject({ status: 'confirmed', settled: true, final: true })
+  })
+
+  test('its bytes and those of its block can be had, and checked by themselves', async () => {
+    const { ledger, rpc } = await start()
+    const transaction = ledger.put('k', 'v', { from: 1, nonce: 0 })
+    const bytes = toHex(encodeTransaction(transaction))
+    const { txid } = await rpc.tx_submit({ transaction: bytes }, never)
+    expect((await rpc.tx_get({ txid }, never)).raw).toBeUndefined()
+    expect((await rpc.tx_get({ txid, raw: true }, never)).raw).toBe(bytes)
+    await ledger.mine()
+    expect((await rpc.tx_get({ txid, raw: true }, never)).raw).toBe(bytes)
+    const { raw = '', hash, size } = await rpc.chain_block({ height: 1, raw: true }, never)
+    const block = decodeBlock(unhex(raw), sha256, ledger.genesis.hash)
+    expect(hex(headerHash(sha256, block.header))).toBe(hash)
+    expect(blockSize(block)).toBe(size)
+    expect(block.transactions.map((included) => toHex(encodeTransaction(included.transaction)))).toEqual([bytes])
+    expect((await rpc.chain_block({ hash }, never)).raw).toBeUndefined()
+    await expect(rpc.chain_block({ height: 1, hash }, never)).rejects.toMatchObject({ code: 'invalid-params' })
   })
 
   test('what breaks several rules is refused by the first of them', async () => {
