@@ -190,6 +190,8 @@ describe('keys and values', () => {
     const { hash, height } = tip.body
     expect((await ask('GET', `/v1/blocks/${hash}`)).body).toMatchObject({ hash, height })
     expect((await ask('GET', `/v1/blocks/${height}`)).body).toMatchObject({ hash, height })
+    const raw = expect.stringMatching(/^00000001[0-9a-f]{368,}$/)
+    expect((await ask('GET', `/v1/blocks/${height}?raw=true`)).body).toMatchObject({ hash, raw })
     expect((await ask('GET', '/v1/headers?from=0&count=2')).body).toMatchObject({ from: 0, count: 2 })
     const status = await daemon.status()
     expect((await ask('GET', '/v1/status')).body).toMatchObject({ genesis: status.genesis, account: status.account })
@@ -225,6 +227,8 @@ describe('bad requests', () => {
     ['GET', '/v1/kv/nothing/history', 404, 'not-found', null],
     ['GET', '/v1/blocks/999999999', 404, 'not-found', null],
     ['GET', '/v1/blocks/latest', 400, 'invalid-params', 'hash'],
+    ['GET', '/v1/blocks/tip?raw=yes', 400, 'invalid-params', 'raw'],
+    ['GET', '/v1/blocks/tip?colour=red', 400, 'invalid-params', 'colour'],
     ['GET', `/v1/tx/${'0'.repeat(64)}`, 404, 'not-found', null],
     ['GET', '/v1/tx/xyz/status', 400, 'invalid-params', 'txid'],
     ['GET', '/v1/balance/kvdev1nonsense', 400, 'invalid-params', null],

@@ -96,9 +96,9 @@ const RUNS: Readonly<Record<RouteKind, Run>> = {
   write: (job) => write(job, job.route.body === undefined ? {} : readJson(job)),
 
   block(job) {
-    const { block, ...others } = job.given
+    const { block } = job.given
     const which = block === 'tip' ? {} : /^\d{1,16}$/.test(String(block)) ? { height: Number(block) } : { hash: block }
-    return job.call('chain_block', { ...others, ...which })
+    return job.call('chain_block', { ...readParams(job), ...which })
   },
 
   status(job) {
