@@ -7,7 +7,9 @@ import { RPC_LIMITS } from '@kvchain/node/rpc/socketServer'
 
 const write = (path, text) => writeFileSync(new URL(`../${path}`, import.meta.url), text)
 
-write('configs/config.schema.json', `${JSON.stringify(configSchema(), undefined, 2)}\n`)
-const $schema = 'http://json-schema.org/draft-07/schema#'
-write('configs/network.schema.json', `${JSON.stringify({ $schema, ...NetworkSchema }, undefined, 2)}\n`)
+const writeJson = (path, value) => write(path, `${JSON.stringify(value, undefined, 2)}\n`)
+
+const config = configSchema()
+writeJson('configs/config.schema.json', config)
+writeJson('configs/network.schema.json', { $schema: config.$schema, ...NetworkSchema })
 write('docs/rpc.md', rpcDocument(RPC_LIMITS))

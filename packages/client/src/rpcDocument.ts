@@ -34,7 +34,7 @@ const ADVICE: Readonly<Record<RpcErrorName, string>> = {
   parse: 'Send one JSON text on a line, in UTF-8, not too deep.',
   'invalid-request': 'Send `jsonrpc`, `id`, `method` and `params` as below; keep to the bounds.',
   'unknown-method': 'See the methods below; an older daemon knows fewer.',
-  'invalid-params': 'See `error.message`; `data.field` names the field.',
+  'invalid-params': 'See `error.message`; `data.field` names the field, where it is one.',
   internal: 'Look at the log of the daemon. Sending it again is safe for whatever reads.',
   'not-found': 'Nothing: it is an answer.',
   refused: 'See `data.rule`; the same request would be refused again.',

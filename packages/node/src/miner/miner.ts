@@ -61,7 +61,7 @@ export class Miner extends BaseService {
   private interrupt = new AbortController()
   private preparing: Promise<Template | undefined> | undefined
   /** The last template without transactions. */
-  private barren: Pick<Template, 'parent' | 'arrivalCount'> | undefined
+  private barren: Template | undefined
   private active_ = false
   private idle_ = false
 
